@@ -1,0 +1,78 @@
+package domain
+
+import "time"
+
+// Entry is a message at its place in the log.
+type Entry struct {
+	// Stream is the stream that holds the entry. Offsets of one stream are in order; a namespace is in one stream.
+	Stream string
+	// Offset is the entry's position.
+	Offset Offset
+	// Time is when the log stored the entry, by the log's clock; zero where the transport does not know it.
+	Time time.Time
+	// Message is what was stored.
+	Message Message
+}
+
+// Page is a part of a replay.
+type Page struct {
+	// Entries are the entries of the namespace that was asked for, in order; fewer than were asked for, or none,
+	// does not mean the end.
+	Entries []*Entry
+	// Next is where the next page begins: after it.
+	Next Offset
+	// Done says that the page reached the end of the range.
+	Done bool
+}
+
+// Notice is what a reader of the log learns besides entries, told at its place in the order: *Gap, *Reset, *BadEntry
+// or *AtTail.
+type Notice interface{ isNotice() }
+
+// Gap says that entries were lost to this reader: they were trimmed before it read them, or a publisher's numbers
+// have a hole.
+type Gap struct {
+	Stream string
+	// After is the last position that was read before the gap, Next the first after it.
+	After, Next Offset
+	// Lost is how many entries are missing; zero when that cannot be known.
+	Lost uint64
+	// Publisher is set, with the first and last missing number, when a hole in its sequence showed the gap.
+	Publisher   PublisherID
+	First, Last uint64
+}
+
+// Reset says that the log is not the one that was read before: it was emptied, came back older, or was replaced.
+// Positions from before mean nothing in it.
+type Reset struct {
+	Stream string
+	// Was and Is are the epochs before and after.
+	Was, Is Epoch
+	// Cursor is where reading goes on.
+	Cursor Offset
+	// Reason says what gave it away, in a few words.
+	Reason string
+}
+
+// BadEntry says that an entry could not be read and was skipped.
+type BadEntry struct {
+	Stream string
+	Offset Offset
+	// Err says what was wrong with it.
+	Err error
+}
+
+// AtTail says that the reader has handed over everything that the log held at Time. It comes again and again while
+// the log is quiet, at least every few seconds: silence counts only while it does.
+type AtTail struct {
+	Stream string
+	// Cursor is the last position read.
+	Cursor Offset
+	// Time is the reader's own clock.
+	Time time.Time
+}
+
+func (*Gap) isNotice()      {}
+func (*Reset) isNotice()    {}
+func (*BadEntry) isNotice() {}
+func (*AtTail) isNotice()   {}

@@ -1,0 +1,79 @@
+package domain
+
+// Event is something that the core wants seen. The types are *Gap, *Reset, *BadEntry and those of this file.
+type Event interface{ isEvent() }
+
+// Delivered says that a broadcast reached this node's sockets.
+type Delivered struct {
+	Namespace string
+	From      NodeID
+	Offset    Offset
+	Sockets   int
+}
+
+// Applied says that a room operation from the log was performed on this node's sockets.
+type Applied struct {
+	Namespace string
+	Kind      Kind
+	From      NodeID
+	Offset    Offset
+	Sockets   int
+}
+
+// Repeated says that an entry was read a second time and dropped.
+type Repeated struct {
+	Stream    string
+	Offset    Offset
+	Publisher PublisherID
+	Sequence  uint64
+}
+
+// MemberChanged says that something happened to another node.
+type MemberChanged struct {
+	Namespace string
+	Change    MemberChange
+}
+
+// Answered says that a node has answered a request of this one.
+type Answered struct {
+	Namespace string
+	Kind      Kind
+	Request   RequestID
+	From      NodeID
+}
+
+// RequestDone says that a request of this node has ended. Err is nil or a *PartialError.
+type RequestDone struct {
+	Namespace string
+	Kind      Kind
+	Request   RequestID
+	Answers   int
+	Err       error
+}
+
+// Dropped says that the node gave something up: an answer that could not be sent, work that found its queue full.
+type Dropped struct {
+	Namespace string
+	Kind      Kind
+	Err       error
+}
+
+// RecoveryEnded says how a client's recovery ended, and how many packets were replayed to it.
+type RecoveryEnded struct {
+	Namespace string
+	Socket    SocketID
+	Recovery  Recovery
+	Replayed  int
+}
+
+func (*Gap) isEvent()           {}
+func (*Reset) isEvent()         {}
+func (*BadEntry) isEvent()      {}
+func (*Delivered) isEvent()     {}
+func (*Applied) isEvent()       {}
+func (*Repeated) isEvent()      {}
+func (*MemberChanged) isEvent() {}
+func (*Answered) isEvent()      {}
+func (*RequestDone) isEvent()   {}
+func (*Dropped) isEvent()       {}
+func (*RecoveryEnded) isEvent() {}

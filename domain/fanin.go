@@ -1,0 +1,219 @@
+package domain
+
+import (
+	"maps"
+	"slices"
+)
+
+// FanIn collects the answers of many nodes to one request. Every node that is expected has a slot: a named one, or an
+// anonymous one for peers that have no name until they answer. Each slot is filled once; what comes late or twice
+// changes nothing.
+type FanIn[A any] struct {
+	waiting   map[NodeID]struct{}
+	anonymous int
+	heard     map[NodeID]struct{}
+	answers   []Answer[A]
+	lost      []NodeID
+}
+
+// Answer is what one node answered.
+type Answer[A any] struct {
+	Node  NodeID
+	Value A
+}
+
+// NewFanIn returns a fan-in that waits for the named nodes and for so many that have no name.
+func NewFanIn[A any](named []NodeID, anonymous int) *FanIn[A] {
+	f := &FanIn[A]{
+		waiting:   make(map[NodeID]struct{}, len(named)),
+		anonymous: max(anonymous, 0),
+		heard:     make(map[NodeID]struct{}, len(named)),
+	}
+	for _, id := range named {
+		f.waiting[id] = struct{}{}
+	}
+	return f
+}
+
+// Answer fills a node's slot, or an anonymous one. It reports whether the answer counts: not when the node has
+// answered or was given up, nor when no slot is left for it.
+func (f *FanIn[A]) Answer(from NodeID, value A) bool {
+	if !f.take(from) {
+		return false
+	}
+	f.answers = append(f.answers, Answer[A]{Node: from, Value: value})
+	return true
+}
+
+// take ends the wait for a node, by its name or as one of the unnamed.
+func (f *FanIn[A]) take(id NodeID) bool {
+	if _, done := f.heard[id]; done {
+		return false
+	}
+	if _, named := f.waiting[id]; named {
+		delete(f.waiting, id)
+	} else if f.anonymous > 0 {
+		f.anonymous--
+	} else {
+		return false
+	}
+	f.heard[id] = struct{}{}
+	return true
+}
+
+// Name gives an anonymous slot a name: a peer that was only counted has been seen. It does nothing when the node has
+// a slot, or has answered, or when no anonymous slot is left.
+func (f *FanIn[A]) Name(id NodeID) {
+	_, named := f.waiting[id]
+	_, done := f.heard[id]
+	if named || done || f.anonymous == 0 {
+		return
+	}
+	f.anonymous--
+	f.waiting[id] = struct{}{}
+}
+
+// Leave completes the slot of a node that has said goodbye: it has nothing to answer any more, so nothing is missing.
+func (f *FanIn[A]) Leave(id NodeID) {
+	if _, named := f.waiting[id]; named {
+		f.take(id)
+	}
+}
+
+// Lose completes the slot of a node that has fallen silent: its answer is missing.
+func (f *FanIn[A]) Lose(id NodeID) {
+	if _, named := f.waiting[id]; named {
+		f.take(id)
+		f.lost = append(f.lost, id)
+	}
+}
+
+// Done reports whether every slot is filled.
+func (f *FanIn[A]) Done() bool { return len(f.waiting) == 0 && f.anonymous == 0 }
+
+// Answers are the answers so far, in the order in which they came.
+func (f *FanIn[A]) Answers() []Answer[A] { return f.answers }
+
+// Values are the answers without their nodes.
+func (f *FanIn[A]) Values() []A {
+	values := make([]A, len(f.answers))
+	for i, a := range f.answers {
+		values[i] = a.Value
+	}
+	return values
+}
+
+// Err says who is missing when the waiting ends now, because of cause; nil when nobody is.
+func (f *FanIn[A]) Err(cause error) error {
+	missing := f.missing()
+	if len(missing) == 0 && f.anonymous == 0 {
+		return nil
+	}
+	if f.Done() {
+		cause = nil
+	}
+	return &PartialError{Missing: missing, Unnamed: f.anonymous, Err: cause}
+}
+
+func (f *FanIn[A]) missing() []NodeID {
+	missing := slices.Concat(f.lost, slices.Collect(maps.Keys(f.waiting)))
+	slices.Sort(missing)
+	return missing
+}
+
+// AckFanIn collects the acks of a broadcast: from each node the number of sockets that it delivered to, then that
+// many answers.
+type AckFanIn struct {
+	counts *FanIn[int]
+	nodes  map[NodeID]*nodeAcks
+	acks   []Value
+}
+
+type nodeAcks struct {
+	expected int // -1 until the node has said it
+	received int
+	ended    bool // nothing more will come
+}
+
+// NewAckFanIn returns a fan-in that waits for the named nodes and for so many that have no name.
+func NewAckFanIn(named []NodeID, anonymous int) *AckFanIn {
+	return &AckFanIn{counts: NewFanIn[int](named, anonymous), nodes: make(map[NodeID]*nodeAcks)}
+}
+
+// Count takes a node's number of sockets. It reports whether it counts.
+func (f *AckFanIn) Count(from NodeID, clients int) bool {
+	if !f.counts.Answer(from, clients) {
+		return false
+	}
+	f.node(from).expected = max(clients, 0)
+	return true
+}
+
+// Ack takes one socket's answer. It reports whether it counts: not when the node has sent as many as it counted, or
+// was given up. An answer may come before the count.
+func (f *AckFanIn) Ack(from NodeID, value Value) bool {
+	n := f.node(from)
+	if n.ended || (n.expected >= 0 && n.received >= n.expected) {
+		return false
+	}
+	n.received++
+	f.acks = append(f.acks, value)
+	return true
+}
+
+func (f *AckFanIn) node(id NodeID) *nodeAcks {
+	n, ok := f.nodes[id]
+	if !ok {
+		n = &nodeAcks{expected: -1}
+		f.nodes[id] = n
+	}
+	return n
+}
+
+// Name gives an anonymous slot a name, as [FanIn.Name] does.
+func (f *AckFanIn) Name(id NodeID) { f.counts.Name(id) }
+
+// Leave completes the slot of a node that has said goodbye; answers that its sockets still owe are missing.
+func (f *AckFanIn) Leave(id NodeID) {
+	f.counts.Leave(id)
+	f.node(id).ended = true
+}
+
+// Lose completes the slot of a node that has fallen silent; its count, and answers that its sockets still owe, are
+// missing.
+func (f *AckFanIn) Lose(id NodeID) {
+	f.counts.Lose(id)
+	f.node(id).ended = true
+}
+
+// Done reports whether every node has said its count and every counted socket has answered or cannot any more.
+func (f *AckFanIn) Done() bool {
+	if !f.counts.Done() {
+		return false
+	}
+	for _, n := range f.nodes {
+		if !n.ended && n.received < n.expected {
+			return false
+		}
+	}
+	return true
+}
+
+// Acks are the answers so far, in the order in which they came.
+func (f *AckFanIn) Acks() []Value { return f.acks }
+
+// Err says what is missing when the waiting ends now, because of cause; nil when nothing is.
+func (f *AckFanIn) Err(cause error) error {
+	owed := 0
+	for _, n := range f.nodes {
+		owed += max(n.expected-n.received, 0)
+	}
+	missing := f.counts.missing()
+	if len(missing) == 0 && f.counts.anonymous == 0 && owed == 0 {
+		return nil
+	}
+	if f.Done() {
+		cause = nil
+	}
+	return &PartialError{Missing: missing, Unnamed: f.counts.anonymous, MissingAcks: owed, Err: cause}
+}

@@ -1,0 +1,208 @@
+package domain
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// NodeInfo is what a node tells about itself in its heartbeats. It is zero for Node.js servers.
+type NodeInfo struct {
+	Name    string
+	Version string
+	// Address is where other nodes reach this one, host:port; empty when they cannot.
+	Address   string
+	StartedAt time.Time
+	// Capabilities name what the node can do beyond what all can.
+	Capabilities []string
+}
+
+// Member is another node of the cluster, as seen by this one.
+type Member struct {
+	ID   NodeID
+	Info NodeInfo
+	// Draining says that it has announced to leave.
+	Draining bool
+	// Suspect says that it has been silent for longer than a heartbeat should take.
+	Suspect bool
+	// Cursor is how far it had read at its last heartbeat.
+	Cursor Offset
+
+	seen time.Duration
+}
+
+// MemberEvent is what can happen to a member.
+type MemberEvent uint8
+
+// What can happen to a member. MemberLeft is a goodbye, MemberLost is silence for longer than the timeout.
+const (
+	MemberJoined MemberEvent = iota + 1
+	MemberUpdated
+	MemberSuspect
+	MemberBack
+	MemberLeft
+	MemberLost
+)
+
+// String is the event as a word.
+func (e MemberEvent) String() string {
+	switch e {
+	case MemberJoined:
+		return "joined"
+	case MemberUpdated:
+		return "updated"
+	case MemberSuspect:
+		return "suspect"
+	case MemberBack:
+		return "back"
+	case MemberLeft:
+		return "left"
+	case MemberLost:
+		return "lost"
+	default:
+		return "unknown member event"
+	}
+}
+
+// MemberChange is something that happened to a member.
+type MemberChange struct {
+	Event  MemberEvent
+	Member Member
+}
+
+// Membership is who else is in a namespace of the cluster. It knows no clock: times are readings of a [LogClock],
+// which counts only the time in which silence means something.
+type Membership struct {
+	self    NodeID
+	suspect time.Duration
+	timeout time.Duration
+	members map[NodeID]*Member
+}
+
+// NewMembership returns a membership in which nobody else is. A member is suspect when it was silent for longer than
+// suspect, and lost when it was silent for longer than timeout.
+func NewMembership(self NodeID, suspect, timeout time.Duration) *Membership {
+	return &Membership{self: self, suspect: suspect, timeout: timeout, members: make(map[NodeID]*Member)}
+}
+
+// Observe takes a message of the namespace that was said at the given reading. Only what nobody but a node says makes
+// its sender a member: heartbeats, requests, answers. A process that merely emits, under whatever name, is none; any
+// message of a member shows that it is alive.
+func (m *Membership) Observe(msg *Message, at time.Duration) (MemberChange, bool) {
+	if msg.Node == m.self || msg.Node == EmitterID || msg.Node == "" {
+		return MemberChange{}, false
+	}
+	member, known := m.members[msg.Node]
+	if _, goodbye := msg.Body.(*Goodbye); goodbye {
+		return m.remove(member, MemberLeft)
+	}
+	if !known {
+		if !saidByNodesOnly(msg.Body) {
+			return MemberChange{}, false
+		}
+		member = &Member{ID: msg.Node}
+		m.members[msg.Node] = member
+	}
+	changed := member.hear(msg.Body)
+	member.seen = max(member.seen, at)
+	event := MemberUpdated
+	switch {
+	case !known:
+		event = MemberJoined
+	case member.Suspect:
+		event = MemberBack
+	case !changed:
+		return MemberChange{}, false
+	}
+	member.Suspect = false
+	return MemberChange{Event: event, Member: *member}, true
+}
+
+func saidByNodesOnly(b Body) bool {
+	switch b := b.(type) {
+	case *InitialHeartbeat, *Heartbeat, *FetchSockets, *FetchSocketsReply, *ServerSideEmitReply, *AckClientCount, *Ack:
+		return true
+	case *Broadcast:
+		return b.Request != ""
+	case *ServerSideEmit:
+		return b.Request != ""
+	default:
+		return false
+	}
+}
+
+// hear takes what a heartbeat tells and reports whether it is news.
+func (m *Member) hear(b Body) (news bool) {
+	var beat *Heartbeat
+	switch b := b.(type) {
+	case *InitialHeartbeat:
+		beat = &b.Heartbeat
+	case *Heartbeat:
+		beat = b
+	default:
+		return false
+	}
+	news = m.Draining != beat.Draining || !m.Info.equal(beat.Node)
+	m.Info, m.Draining, m.Cursor = beat.Node, beat.Draining, beat.Cursor
+	return news
+}
+
+func (i NodeInfo) equal(o NodeInfo) bool {
+	return i.Name == o.Name && i.Version == o.Version && i.Address == o.Address &&
+		i.StartedAt.Equal(o.StartedAt) && slices.Equal(i.Capabilities, o.Capabilities)
+}
+
+// Sweep looks for silence. It must be called only when the reader stands at the tail, with the clock's reading there:
+// otherwise a heartbeat may lie unread.
+func (m *Membership) Sweep(now time.Duration) []MemberChange {
+	var changes []MemberChange
+	for _, member := range m.sorted() {
+		switch silence := now - member.seen; {
+		case silence > m.timeout:
+			change, _ := m.remove(member, MemberLost)
+			changes = append(changes, change)
+		case silence > m.suspect && !member.Suspect:
+			member.Suspect = true
+			changes = append(changes, MemberChange{Event: MemberSuspect, Member: *member})
+		}
+	}
+	return changes
+}
+
+func (m *Membership) remove(member *Member, event MemberEvent) (MemberChange, bool) {
+	if member == nil {
+		return MemberChange{}, false
+	}
+	delete(m.members, member.ID)
+	return MemberChange{Event: event, Member: *member}, true
+}
+
+// Count is the number of nodes in the namespace, this one included.
+func (m *Membership) Count() int { return 1 + len(m.members) }
+
+// Members are the other nodes, in order of their ids.
+func (m *Membership) Members() []Member {
+	members := make([]Member, 0, len(m.members))
+	for _, member := range m.sorted() {
+		members = append(members, *member)
+	}
+	return members
+}
+
+// IDs are the ids of the other nodes, in order.
+func (m *Membership) IDs() []NodeID {
+	ids := make([]NodeID, 0, len(m.members))
+	for _, member := range m.sorted() {
+		ids = append(ids, member.ID)
+	}
+	return ids
+}
+
+func (m *Membership) sorted() []*Member {
+	members := make([]*Member, 0, len(m.members))
+	for _, member := range m.members {
+		members = append(members, member)
+	}
+	slices.SortFunc(members, func(a, b *Member) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return members
+}
