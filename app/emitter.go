@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
+)
+
+// Emitter publishes to the cluster from a process that is no node: a job, a worker, an HTTP handler elsewhere. It is
+// never counted, never answers and reads nothing. Its methods may be called from many goroutines.
+type Emitter struct {
+	log     ports.Log
+	timeout time.Duration
+}
+
+// EmitterConfig is what an emitter can be told. The zero EmitterConfig works.
+type EmitterConfig struct {
+	// PublishTimeout is how long an append may take where the context has no deadline; default 5 s.
+	PublishTimeout time.Duration
+}
+
+// NewEmitter returns an emitter over a log, which it does not close.
+func NewEmitter(log ports.Log, config EmitterConfig) (*Emitter, error) {
+	if log == nil {
+		return nil, errors.New("app.NewEmitter: an emitter needs a log")
+	}
+	if config.PublishTimeout < 0 {
+		return nil, fmt.Errorf("app.EmitterConfig: PublishTimeout is %s; it must not be negative", config.PublishTimeout)
+	}
+	if config.PublishTimeout == 0 {
+		config.PublishTimeout = defaultPublishTimeout
+	}
+	return &Emitter{log: log, timeout: config.PublishTimeout}, nil
+}
+
+// Broadcast sends a packet to the sockets of a namespace that the target means, and returns its position in the log.
+// domain.ErrNotPublished and domain.ErrUnknown say what is known when it fails. A local target is an error: an
+// emitter has no sockets.
+func (e *Emitter) Broadcast(ctx context.Context, namespace string, t domain.Target, p domain.Packet) (domain.Offset, error) {
+	if t.Flags.Local {
+		return "", errLocalEmitter
+	}
+	return e.append(ctx, namespace, &domain.Broadcast{Target: t, Packet: p})
+}
+
+// Operate performs a room operation on the sockets of a namespace that its target means.
+func (e *Emitter) Operate(ctx context.Context, namespace string, op domain.RoomOperation) (domain.Offset, error) {
+	if targetOf(op).Flags.Local {
+		return "", errLocalEmitter
+	}
+	return e.append(ctx, namespace, op)
+}
+
+// ServerSideEmit hands an event to the application on every node of a namespace.
+func (e *Emitter) ServerSideEmit(ctx context.Context, namespace string, p domain.Packet) (domain.Offset, error) {
+	return e.append(ctx, namespace, &domain.ServerSideEmit{Packet: p})
+}
+
+var errLocalEmitter = errors.New("an emitter has no local sockets: leave out the local flag")
+
+func (e *Emitter) append(ctx context.Context, namespace string, body domain.Body) (domain.Offset, error) {
+	if namespace == "" || namespace[0] != '/' {
+		return "", fmt.Errorf("namespace %q: a namespace begins with a slash", namespace)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, e.timeout)
+		defer cancel()
+	}
+	at, err := e.log.Append(ctx, &domain.Message{Node: domain.EmitterID, Namespace: namespace, Body: body})
+	if err != nil {
+		return "", fmt.Errorf("publish in %s: %w", namespace, err)
+	}
+	return at, nil
+}

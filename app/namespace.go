@@ -1,0 +1,159 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
+)
+
+// namespace is what a node knows about one namespace. Its lock is the namespace's order: deliveries, room operations
+// and local changes are made under it, one after the other.
+type namespace struct {
+	name string
+
+	joining sync.Mutex // held while the node joins or leaves the namespace
+	joined  bool
+	left    bool
+	ears    ports.Subscription // to the channel
+
+	mu      sync.Mutex
+	stream  string // that the namespace's entries come in; empty before the first
+	fence   *domain.Fence[func(at domain.Offset)]
+	members *domain.Membership
+	// reading is the log clock's, as of the last entry or notice.
+	reading time.Duration
+	// appended is the position of this node's last append that has its answer.
+	appended domain.Offset
+	// parked are requests from the channel whose senders had read further than this node.
+	parked []parkedRequest
+}
+
+type parkedRequest struct {
+	ctx     context.Context
+	message *domain.Message
+	since   time.Duration
+}
+
+func (n *Node) newNamespace(name string) *namespace {
+	// Suspicion needs at least one heartbeat missed, and some time to spare.
+	suspect := (n.config.HeartbeatInterval + n.config.HeartbeatTimeout) / 2
+	return &namespace{
+		name:    name,
+		fence:   domain.NewFence[func(domain.Offset)](n.log.Compare),
+		members: domain.NewMembership(n.id, suspect, n.config.HeartbeatTimeout),
+	}
+}
+
+// join makes the node a member of the namespace, once.
+func (n *Node) join(ctx context.Context, ns *namespace) error {
+	ns.joining.Lock()
+	defer ns.joining.Unlock()
+	if ns.joined {
+		return nil
+	}
+	if ns.left {
+		return domain.ErrClosed
+	}
+	ears, err := n.channel.Listen(ctx, ns.name, n.id, listener{n})
+	if err != nil {
+		return fmt.Errorf("join namespace %s: listen on the channel: %w", ns.name, err)
+	}
+	beat := &domain.InitialHeartbeat{Heartbeat: *n.heartbeat(ns)}
+	if _, err := n.log.Append(ctx, n.message(ns, beat)); err != nil {
+		return errors.Join(fmt.Errorf("join namespace %s: %w", ns.name, err), ears.Close())
+	}
+	ns.ears, ns.joined = ears, true
+	return nil
+}
+
+// leave stops listening and says goodbye, if the namespace was joined.
+func (ns *namespace) leave(ctx context.Context, n *Node) error {
+	ns.joining.Lock()
+	defer ns.joining.Unlock()
+	ns.left = true
+	if !ns.joined {
+		return nil
+	}
+	ns.joined = false
+	err := ns.ears.Close()
+	if _, appendErr := n.log.Append(ctx, n.message(ns, &domain.Goodbye{})); appendErr != nil {
+		err = errors.Join(err, fmt.Errorf("leave namespace %s: %w", ns.name, appendErr))
+	}
+	return err
+}
+
+func (n *Node) message(ns *namespace, body domain.Body) *domain.Message {
+	return &domain.Message{Node: n.id, Namespace: ns.name, Body: body}
+}
+
+// InOrder makes a local change at its place in the namespace: behind everything that this node has appended so far,
+// and before what it appends next. With nothing outstanding the change is made before InOrder returns, which then
+// reports true; else it is made later, on the goroutine that reads the log. at is the position as of which the change
+// holds. The change is made under the namespace's order: it must not block and must not call the node.
+func (n *Node) InOrder(namespace string, change func(at domain.Offset)) (made bool) {
+	ns, err := n.namespace(namespace)
+	if err != nil {
+		change("") // no such order, or no longer: nothing to wait for
+		return true
+	}
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	if n.ctx.Err() != nil || ns.fence.Add(change) {
+		change(ns.fence.Cursor())
+		return true
+	}
+	return false
+}
+
+// settle makes the changes and handles the requests that wait for nothing any more.
+func (n *Node) settle(ns *namespace) {
+	for {
+		change, ok := ns.fence.Next()
+		if !ok {
+			break
+		}
+		change(ns.fence.Cursor())
+	}
+	n.unpark(ns)
+}
+
+// append puts a message that sockets can notice into the log, with the namespace's local changes kept behind it.
+func (n *Node) append(ctx context.Context, ns *namespace, body domain.Body) (domain.Offset, error) {
+	ns.mu.Lock()
+	ticket := ns.fence.Begin()
+	ns.mu.Unlock()
+
+	ctx, cancel := n.bounded(ctx)
+	defer cancel()
+	at, err := n.log.Append(ctx, n.message(ns, body))
+
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	ns.fence.Resolve(ticket, at)
+	if err == nil && n.log.Compare(at, ns.appended) > 0 {
+		ns.appended = at
+	}
+	n.settle(ns)
+	if err != nil {
+		return "", fmt.Errorf("publish in %s: %w", ns.name, err)
+	}
+	return at, nil
+}
+
+// bounded gives a context the deadline for publishing if it has none, and ends it when the closing node loses its
+// patience.
+func (n *Node) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	var cancel context.CancelFunc
+	if _, ok := ctx.Deadline(); ok {
+		ctx, cancel = context.WithCancel(ctx)
+	} else {
+		ctx, cancel = context.WithTimeout(ctx, n.config.PublishTimeout)
+	}
+	stop := context.AfterFunc(n.patience, cancel)
+	return ctx, func() { stop(); cancel() }
+}

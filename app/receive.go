@@ -1,0 +1,282 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/roombus/roombus/domain"
+)
+
+// stream is what a node knows about one stream of the log. Only the stream's reader touches it.
+type stream struct {
+	name      string
+	sequences *domain.Sequences
+	clock     *domain.LogClock
+	// gap says that entries were lost since the last one; local changes may wait for one of them.
+	gap bool
+	// forgetAt is the entry time at which publishers that were not heard for long are forgotten next.
+	forgetAt time.Time
+}
+
+const (
+	// clockStep is more than the pause between two notices that the reader stands at the tail.
+	clockStep = 2 * time.Second
+	// publisherMemory is how long a publisher's numbers are kept after its last entry: far longer than any retry.
+	publisherMemory = 10 * time.Minute
+)
+
+// reader is a node as the log's handler.
+type reader struct{ n *Node }
+
+func (r reader) HandleEntry(ctx context.Context, e *domain.Entry) {
+	n := r.n
+	s := n.streamOf(e.Stream)
+	seen := s.sequences.Observe(&e.Message, e.Time)
+	if seen.Repeat {
+		n.observe(ctx, &domain.Repeated{
+			Stream: e.Stream, Offset: e.Offset, Publisher: e.Message.Publisher, Sequence: e.Message.Sequence,
+		})
+		return
+	}
+	if lost := seen.Lost(); lost > 0 {
+		n.observe(ctx, &domain.Gap{
+			Stream: e.Stream, Next: e.Offset, Lost: lost,
+			Publisher: e.Message.Publisher, First: seen.First, Last: seen.Last,
+		})
+	}
+	s.forgetOld(e.Time)
+	reading := s.clock.Entry(e.Time)
+
+	n.mu.RLock()
+	ns, ok := n.namespaces[e.Message.Namespace]
+	n.mu.RUnlock()
+	if ok {
+		n.receive(ctx, ns, e, reading)
+	}
+	if s.gap {
+		s.gap = false
+		n.passAll(s, e.Offset)
+	}
+}
+
+func (s *stream) forgetOld(now time.Time) {
+	if now.Before(s.forgetAt) || now.IsZero() {
+		return
+	}
+	s.sequences.Forget(now.Add(-publisherMemory))
+	s.forgetAt = now.Add(publisherMemory / 10)
+}
+
+func (n *Node) streamOf(name string) *stream {
+	n.mu.RLock()
+	s, ok := n.streams[name]
+	n.mu.RUnlock()
+	if ok {
+		return s
+	}
+	s = &stream{name: name, sequences: domain.NewSequences(), clock: domain.NewLogClock(clockStep)}
+	n.mu.Lock()
+	n.streams[name] = s
+	n.mu.Unlock()
+	return s
+}
+
+// receive takes an entry of a namespace at its place.
+func (n *Node) receive(ctx context.Context, ns *namespace, e *domain.Entry, reading time.Duration) {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	// Even if an edge panics, the entry has been read: what waits for it must not wait for ever.
+	defer n.settle(ns)
+	defer ns.fence.Pass(e.Offset)
+	ns.stream = e.Stream
+	ns.reading = max(ns.reading, reading)
+	n.meet(ctx, ns, &e.Message, reading)
+
+	switch body := e.Message.Body.(type) {
+	case *domain.Broadcast:
+		n.receiveBroadcast(ctx, ns, e, body)
+	case domain.RoomOperation:
+		sockets := n.apply(ctx, ns.name, body)
+		n.observe(ctx, &domain.Applied{
+			Namespace: ns.name, Kind: body.Kind(), From: e.Message.Node, Offset: e.Offset, Sockets: sockets,
+		})
+	default:
+		n.handle(ctx, ns, &e.Message, n.log.Append)
+	}
+}
+
+func (n *Node) receiveBroadcast(ctx context.Context, ns *namespace, e *domain.Entry, b *domain.Broadcast) {
+	own := e.Message.Node == n.id
+	if own && b.Target.Flags.Volatile && b.Request == "" {
+		return // delivered when it was sent
+	}
+	d := &domain.Delivery{Namespace: ns.name, Target: b.Target, Packet: b.Packet}
+	switch {
+	case b.Request != "":
+		n.deliverForAcks(ctx, ns, e, d, b.Request)
+		return
+	case !b.Target.Flags.Volatile:
+		d.Offset = e.Offset
+	}
+	sockets := n.deliver(ctx, d)
+	n.observe(ctx, &domain.Delivered{Namespace: ns.name, From: e.Message.Node, Offset: e.Offset, Sockets: sockets})
+}
+
+// meet lets the membership hear a message, and completes requests whose nodes are gone.
+func (n *Node) meet(ctx context.Context, ns *namespace, m *domain.Message, reading time.Duration) {
+	if change, ok := ns.members.Observe(m, reading); ok {
+		n.memberChanged(ctx, ns, change)
+	}
+}
+
+func (n *Node) memberChanged(ctx context.Context, ns *namespace, change domain.MemberChange) {
+	if change.Event == domain.MemberLeft || change.Event == domain.MemberLost {
+		n.requests.gone(ns.name, change)
+	}
+	n.observe(ctx, &domain.MemberChanged{Namespace: ns.name, Change: change})
+}
+
+func (r reader) HandleNotice(ctx context.Context, notice domain.Notice) {
+	n := r.n
+	switch notice := notice.(type) {
+	case *domain.AtTail:
+		n.atTail(ctx, notice)
+	case *domain.Gap:
+		n.streamOf(notice.Stream).gap = true
+		n.observe(ctx, notice)
+	case *domain.Reset:
+		n.eachOf(notice.Stream, func(ns *namespace) {
+			ns.fence.Restart(notice.Cursor)
+			ns.appended = ""
+			n.settle(ns)
+		})
+		n.observe(ctx, notice)
+	case *domain.BadEntry:
+		n.observe(ctx, notice)
+	}
+}
+
+// atTail is when silence counts: everything that others have said is read.
+func (n *Node) atTail(ctx context.Context, at *domain.AtTail) {
+	s := n.streamOf(at.Stream)
+	now := s.clock.Tail(at.Time)
+	s.gap = false
+	n.eachOf(at.Stream, func(ns *namespace) {
+		ns.reading = max(ns.reading, now)
+		ns.fence.Pass(at.Cursor)
+		n.settle(ns)
+		for _, change := range ns.members.Sweep(now) {
+			n.memberChanged(ctx, ns, change)
+		}
+	})
+}
+
+func (n *Node) passAll(s *stream, cursor domain.Offset) {
+	n.eachOf(s.name, func(ns *namespace) {
+		ns.fence.Pass(cursor)
+		n.settle(ns)
+	})
+}
+
+// eachOf calls f for each namespace of a stream, under its order.
+func (n *Node) eachOf(stream string, f func(*namespace)) {
+	n.mu.RLock()
+	all := make([]*namespace, 0, len(n.namespaces))
+	for _, ns := range n.namespaces {
+		all = append(all, ns)
+	}
+	n.mu.RUnlock()
+	for _, ns := range all {
+		ns.mu.Lock()
+		if ns.stream == stream {
+			f(ns)
+		}
+		ns.mu.Unlock()
+	}
+}
+
+// listener is a node as the channel's handler.
+type listener struct{ n *Node }
+
+func (l listener) HandleMessage(ctx context.Context, m *domain.Message) {
+	n := l.n
+	n.mu.RLock()
+	ns, ok := n.namespaces[m.Namespace]
+	n.mu.RUnlock()
+	if !ok || m.Node == n.id {
+		return
+	}
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	n.meet(ctx, ns, m, ns.reading)
+	if n.mustWait(ns, m) {
+		ns.parked = append(ns.parked, parkedRequest{ctx: ctx, message: m, since: ns.reading})
+		return
+	}
+	n.handle(ctx, ns, m, n.sendTo(m.Node))
+}
+
+// sendTo is the channel as a way for an answer: it goes back on the lane on which the request came.
+func (n *Node) sendTo(node domain.NodeID) send {
+	return func(ctx context.Context, m *domain.Message) (domain.Offset, error) {
+		return "", n.channel.Send(ctx, node, m)
+	}
+}
+
+// mustWait decides whether a request would overtake what its sender appended before it.
+func (n *Node) mustWait(ns *namespace, m *domain.Message) bool {
+	return m.After != "" && n.log.Compare(m.After, ns.fence.Cursor()) > 0
+}
+
+// unpark handles the requests for which this node has read far enough. One that waits for a position that does not
+// come (its log began anew) is handled after the time in which it could have been answered.
+func (n *Node) unpark(ns *namespace) {
+	ns.parked = slices.DeleteFunc(ns.parked, func(p parkedRequest) bool {
+		if n.mustWait(ns, p.message) && ns.reading-p.since < n.config.RequestTimeout {
+			return false
+		}
+		n.handle(p.ctx, ns, p.message, n.sendTo(p.message.Node))
+		return true
+	})
+}
+
+// handle takes requests, answers and heartbeats, from either lane. Answers to requests go back by the given way.
+func (n *Node) handle(ctx context.Context, ns *namespace, m *domain.Message, back send) {
+	own := m.Node == n.id
+	switch body := m.Body.(type) {
+	case *domain.InitialHeartbeat:
+		if !own {
+			n.later(ctx, ns, body.Kind(), func() { n.sayAlive(ctx, ns) })
+		}
+	case *domain.FetchSockets:
+		if !own {
+			n.answerFetch(ctx, ns, body, back)
+		}
+	case *domain.ServerSideEmit:
+		if !own {
+			n.answerServerSideEmit(ctx, ns, body, back)
+		}
+	case *domain.Broadcast: // on the channel: a Node.js server of the 0.3 line that wants acks
+		e := &domain.Entry{Message: *m}
+		n.deliverForAcksBy(ctx, ns, e, &domain.Delivery{Namespace: ns.name, Target: body.Target, Packet: body.Packet}, body.Request, back)
+	case *domain.FetchSocketsReply:
+		n.answered(ctx, ns, m, body.Request)
+	case *domain.ServerSideEmitReply:
+		n.answered(ctx, ns, m, body.Request)
+	case *domain.AckClientCount:
+		n.answered(ctx, ns, m, body.Request)
+	case *domain.Ack:
+		n.answered(ctx, ns, m, body.Request)
+	}
+}
+
+var errTooBusy = errors.New("the node has too much to do")
+
+// later runs work that waits for the log, off the reader.
+func (n *Node) later(ctx context.Context, ns *namespace, kind domain.Kind, work func()) {
+	if !n.outbox.submit(work) && n.ctx.Err() == nil {
+		n.observe(ctx, &domain.Dropped{Namespace: ns.name, Kind: kind, Err: errTooBusy})
+	}
+}
