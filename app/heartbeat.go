@@ -34,10 +34,7 @@ func (n *Node) beat() {
 // sayAlive appends a heartbeat, if the node has joined the namespace. A heartbeat that fails is reported: the next one
 // will say the same.
 func (n *Node) sayAlive(ctx context.Context, ns *namespace) {
-	ns.joining.Lock()
-	joined := ns.joined
-	ns.joining.Unlock()
-	if !joined {
+	if !ns.joined.Load() {
 		return
 	}
 	n.tell(ctx, ns, n.log.Append, n.heartbeat(ns))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roombus/roombus/domain"
@@ -17,7 +18,7 @@ type namespace struct {
 	name string
 
 	joining sync.Mutex // held while the node joins or leaves the namespace
-	joined  bool
+	joined  atomic.Bool
 	left    bool
 	ears    ports.Subscription // to the channel
 
@@ -51,9 +52,12 @@ func (n *Node) newNamespace(name string) *namespace {
 
 // join makes the node a member of the namespace, once.
 func (n *Node) join(ctx context.Context, ns *namespace) error {
+	if ns.joined.Load() {
+		return nil
+	}
 	ns.joining.Lock()
 	defer ns.joining.Unlock()
-	if ns.joined {
+	if ns.joined.Load() {
 		return nil
 	}
 	if ns.left {
@@ -67,7 +71,8 @@ func (n *Node) join(ctx context.Context, ns *namespace) error {
 	if _, err := n.log.Append(ctx, n.message(ns, beat)); err != nil {
 		return errors.Join(fmt.Errorf("join namespace %s: %w", ns.name, err), ears.Close())
 	}
-	ns.ears, ns.joined = ears, true
+	ns.ears = ears
+	ns.joined.Store(true)
 	return nil
 }
 
@@ -76,10 +81,9 @@ func (ns *namespace) leave(ctx context.Context, n *Node) error {
 	ns.joining.Lock()
 	defer ns.joining.Unlock()
 	ns.left = true
-	if !ns.joined {
+	if !ns.joined.Swap(false) {
 		return nil
 	}
-	ns.joined = false
 	err := ns.ears.Close()
 	if _, appendErr := n.log.Append(ctx, n.message(ns, &domain.Goodbye{})); appendErr != nil {
 		err = errors.Join(err, fmt.Errorf("leave namespace %s: %w", ns.name, appendErr))
