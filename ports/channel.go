@@ -27,6 +27,6 @@ type Channel interface {
 // ChannelHandler receives what is sent on the channel.
 type ChannelHandler interface {
 	// HandleMessage receives a message. Calls for one subscription do not overlap. It must not block. It may keep m,
-	// and must not change it. ctx carries values only (the trace).
+	// and must not change it. ctx carries values only (the trace). A panic costs the message, not the listener.
 	HandleMessage(ctx context.Context, m *domain.Message)
 }

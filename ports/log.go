@@ -12,7 +12,8 @@ type Log interface {
 	//
 	// It blocks until the log has answered or ctx is done; where ctx has no deadline the log applies its own
 	// (5 s by default). It retries what can be retried inside that time and never makes a second entry. The error
-	// is domain.ErrNotPublished or domain.ErrUnknown, wrapped with the reason; a volatile message is never retried.
+	// is domain.ErrNotPublished or domain.ErrUnknown, wrapped with the reason (the context's error, if that was it);
+	// a volatile message is never retried.
 	// Calls that follow each other in one goroutine are stored in their order; what two goroutines append at the
 	// same time is stored in some order, the same for all readers.
 	//
@@ -21,8 +22,8 @@ type Log interface {
 	Append(ctx context.Context, m *domain.Message) (domain.Offset, error)
 
 	// Tail hands every entry after the given position to h, in order, and goes on until it is closed; the zero
-	// Offset means "from now on". It returns when that position is fixed: what is appended after Tail has returned
-	// is handed over. ctx bounds the start alone.
+	// Offset means "from now on", text that is no offset of this log is domain.ErrBadOffset. It returns when the
+	// position is fixed: what is appended after Tail has returned is handed over. ctx bounds the start alone.
 	//
 	// The entries include this process' own. A lost connection is the reader's to mend, with jittered back-off for
 	// as long as it takes; it resumes after the last entry that it handed over. What it missed for good, it says
