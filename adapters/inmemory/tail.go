@@ -1,0 +1,214 @@
+package inmemory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
+)
+
+// tailPause is the time between two notices that a quiet reader stands at the tail.
+const tailPause = time.Second
+
+// tail reads the log for a handler, one entry after the other, on a goroutine of its own.
+type tail struct {
+	member  *Member
+	handler ports.LogHandler
+
+	wake chan struct{} // holds one: look again
+	quit chan struct{}
+	done chan struct{}
+	once sync.Once
+
+	// The rest is guarded by the cluster's lock.
+	cursors map[*stream]*cursor
+	turn    int // the stream that is looked at first, so that all get their turn
+}
+
+// cursor is how far a tail has read a stream.
+type cursor struct {
+	epoch uint64
+	next  uint64        // index in the stream of the next entry
+	last  domain.Offset // the last position read
+	// unknownLoss says that entries before next are gone, and nobody knows how many.
+	unknownLoss bool
+	// told is when the handler was told that the cursor stands at the tail; zero when it must be told.
+	told time.Time
+}
+
+func newTail(m *Member, h ports.LogHandler) *tail {
+	return &tail{
+		member:  m,
+		handler: h,
+		wake:    make(chan struct{}, 1),
+		quit:    make(chan struct{}),
+		done:    make(chan struct{}),
+		cursors: make(map[*stream]*cursor),
+	}
+}
+
+// startAfter puts the cursors of all streams behind a position. The caller holds the lock.
+func (t *tail) startAfter(after domain.Offset) error {
+	c := t.member.cluster
+	start := c.end()
+	if after != "" {
+		var err error
+		if start, err = c.known(after); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.order {
+		t.cursors[s] = c.cursorAfter(start, s)
+	}
+	return nil
+}
+
+// cursorAfter stands in a stream behind a position. The caller holds the lock.
+func (c *Cluster) cursorAfter(start position, s *stream) *cursor {
+	cur := &cursor{epoch: start.epoch, last: start.offset()}
+	switch {
+	case start.epoch != c.epoch: // a reset will be told
+	case start.number <= s.born: // all of the stream is behind it
+	case !s.gapAfter(start.number):
+		cur.next = s.after(start.number)
+	case len(c.order) == 1: // the only stream has all the numbers
+		cur.next = start.number
+	default:
+		cur.unknownLoss = true
+	}
+	return cur
+}
+
+// run hands over what comes until the tail is stopped.
+func (t *tail) run() {
+	defer close(t.done)
+	timer := time.NewTimer(tailPause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-t.quit:
+			return
+		default:
+		}
+		entry, notice := t.next()
+		switch {
+		case entry != nil:
+			t.handEntry(entry)
+		case notice != nil:
+			t.handNotice(notice)
+		default:
+			timer.Reset(tailPause)
+			select {
+			case <-t.quit:
+				return
+			case <-t.wake:
+			case <-timer.C:
+			}
+		}
+	}
+}
+
+// next takes one step: an entry, a notice, or neither when there is nothing to do for now.
+func (t *tail) next() (*domain.Entry, domain.Notice) {
+	c := t.member.cluster
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.member.held || t.member.cut {
+		return nil, nil
+	}
+	for i := range c.order {
+		s := c.order[(t.turn+i)%len(c.order)]
+		if entry, notice := t.read(s); entry != nil || notice != nil {
+			t.turn = (t.turn + i + 1) % len(c.order)
+			return entry, notice
+		}
+	}
+	now := time.Now()
+	for _, s := range c.order {
+		if cur := t.cursors[s]; cur.told.IsZero() || now.Sub(cur.told) >= tailPause {
+			cur.told = now
+			return nil, &domain.AtTail{Stream: s.name, Cursor: cur.last, Time: now}
+		}
+	}
+	return nil, nil
+}
+
+// read takes the next step in a stream.
+func (t *tail) read(s *stream) (*domain.Entry, domain.Notice) {
+	epoch := t.member.cluster.epoch
+	cur, ok := t.cursors[s]
+	if !ok { // the stream was made after the tail had begun
+		cur = &cursor{epoch: epoch, last: position{epoch, s.born}.offset()}
+		t.cursors[s] = cur
+	}
+	if cur.epoch != epoch {
+		was := cur.epoch
+		*cur = cursor{epoch: epoch, last: position{epoch: epoch}.offset()}
+		return nil, &domain.Reset{
+			Stream: s.name, Was: epochName(was), Is: epochName(epoch), Cursor: cur.last, Reason: "the log was emptied",
+		}
+	}
+	if cur.unknownLoss || cur.next < s.trimmed {
+		gap := &domain.Gap{Stream: s.name, After: cur.last}
+		if !cur.unknownLoss {
+			gap.Lost = s.trimmed - cur.next
+		}
+		if len(s.held) > 0 {
+			gap.Next = s.held[0].entry.Offset
+		}
+		cur.last = position{cur.epoch, s.lastTrimmed}.offset()
+		cur.next, cur.unknownLoss, cur.told = s.trimmed, false, time.Time{}
+		return nil, gap
+	}
+	if cur.next == s.length() {
+		return nil, nil
+	}
+	entry := s.at(cur.next).entry
+	cur.next++
+	cur.last, cur.told = entry.Offset, time.Time{}
+	return entry, nil
+}
+
+// handEntry hands over an entry. A panic of the handler costs the entry alone, and is told.
+func (t *tail) handEntry(e *domain.Entry) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.handNotice(&domain.BadEntry{
+				Stream: e.Stream, Offset: e.Offset, Err: fmt.Errorf("the handler of the log panicked: %v", p),
+			})
+		}
+	}()
+	t.handler.HandleEntry(context.Background(), e)
+}
+
+// handNotice hands over a notice. A panic costs the notice: there is nobody else to tell.
+func (t *tail) handNotice(n domain.Notice) {
+	defer func() { _ = recover() }()
+	t.handler.HandleNotice(context.Background(), n)
+}
+
+func (t *tail) wakeUp() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stop ends the goroutine and waits for it.
+func (t *tail) stop() {
+	t.once.Do(func() { close(t.quit) })
+	<-t.done
+}
+
+// Close ends the tail.
+func (t *tail) Close() error {
+	m := t.member
+	m.cluster.mu.Lock()
+	m.tails = without(m.tails, t)
+	m.cluster.mu.Unlock()
+	t.stop()
+	return nil
+}
