@@ -1,0 +1,70 @@
+# make help says what there is.
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
+
+# How long `make fuzz` spends on each target.
+FUZZTIME ?= 60s
+# What `make bench` runs: a regular expression, and how often.
+BENCH ?= .
+BENCHCOUNT ?= 1
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what there is
+	@echo "make ..."
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | column -t -s '|' 2>/dev/null \
+		|| grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: ## Install or find what the tests need, and run all of them with the race detector
+	@bash scripts/test
+
+.PHONY: check
+check: ## Run what CI runs: format, vet, lint, generated code, go.mod, tests
+	@bash .ci/run
+
+.PHONY: tools
+tools: ## Install or find what the tests need: redis-server, Node.js and its packages, Chromium
+	@bash scripts/tools
+
+.PHONY: lint
+lint: $(GOLANGCI) ## Run the linters (.golangci.yml)
+	@$(GOLANGCI) run ./...
+
+# The first install takes one to two minutes.
+$(GOLANGCI):
+	@echo "installing golangci-lint $(GOLANGCI_VERSION)"
+	@mkdir -p .bin
+	@GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv .bin/golangci-lint $@
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	@gofmt -s -w .
+
+.PHONY: generate
+generate: ## Generate the code of the wire injectors
+	@go tool wire gen ./...
+
+.PHONY: bench
+bench: ## Run the benchmarks of the packages (BENCH=regexp, BENCHCOUNT=n)
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCHCOUNT) ./...
+
+.PHONY: bench-websocket
+bench-websocket: ## Compare the WebSocket libraries
+	@cd bench && go run ./websocket
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (60s)
+	@bash scripts/fuzz $(FUZZTIME)
+
+.PHONY: cover
+cover: ## Say how much of domain and app the tests of domain and app cover
+	@go test -coverpkg ./domain/...,./app -coverprofile coverage.out ./domain/... ./app
+	@go tool cover -func coverage.out | tail -n 1
+
+.PHONY: clean
+clean: ## Remove installed tools, Node.js packages and measurements
+	@rm -rf .bin coverage.out internal/testkit/nodejs/node_modules internal/testkit/nodejs/.install.lock
