@@ -56,16 +56,23 @@ func (e *PartialError) Error() string {
 		parts = append(parts, "no answer from "+strings.Join(names, ", "))
 	}
 	if e.Unnamed > 0 {
-		parts = append(parts, fmt.Sprintf("no answer from %d unnamed", e.Unnamed))
+		parts = append(parts, fmt.Sprintf("no answer from %s without a name", count(e.Unnamed, "node")))
 	}
 	if e.MissingAcks > 0 {
-		parts = append(parts, fmt.Sprintf("%d acks missing", e.MissingAcks))
+		parts = append(parts, count(e.MissingAcks, "ack")+" missing")
 	}
 	text := "partial result: " + strings.Join(parts, "; ")
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}
 	return text
+}
+
+func count(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
 }
 
 // Unwrap returns Err.

@@ -47,15 +47,13 @@ func (f *FanIn[A]) Answer(from NodeID, value A) bool {
 
 // take ends the wait for a node, by its name or as one of the unnamed.
 func (f *FanIn[A]) take(id NodeID) bool {
-	if _, done := f.heard[id]; done {
+	if !f.awaits(id) {
 		return false
 	}
 	if _, named := f.waiting[id]; named {
 		delete(f.waiting, id)
-	} else if f.anonymous > 0 {
-		f.anonymous--
 	} else {
-		return false
+		f.anonymous--
 	}
 	f.heard[id] = struct{}{}
 	return true
@@ -71,6 +69,15 @@ func (f *FanIn[A]) Name(id NodeID) {
 	}
 	f.anonymous--
 	f.waiting[id] = struct{}{}
+}
+
+// awaits reports whether an answer of the node would count.
+func (f *FanIn[A]) awaits(id NodeID) bool {
+	if _, done := f.heard[id]; done {
+		return false
+	}
+	_, named := f.waiting[id]
+	return named || f.anonymous > 0
 }
 
 // Leave completes the slot of a node that has said goodbye: it has nothing to answer any more, so nothing is missing.
@@ -149,14 +156,17 @@ func (f *AckFanIn) Count(from NodeID, clients int) bool {
 	return true
 }
 
-// Ack takes one socket's answer. It reports whether it counts: not when the node has sent as many as it counted, or
-// was given up. An answer may come before the count.
+// Ack takes one socket's answer. It reports whether it counts: not when the node has sent as many as it counted, was
+// given up, or has no slot. An answer may come before the count.
 func (f *AckFanIn) Ack(from NodeID, value Value) bool {
-	n := f.node(from)
-	if n.ended || (n.expected >= 0 && n.received >= n.expected) {
+	n, known := f.nodes[from]
+	if known && (n.ended || (n.expected >= 0 && n.received >= n.expected)) {
 		return false
 	}
-	n.received++
+	if (!known || n.expected < 0) && !f.counts.awaits(from) {
+		return false
+	}
+	f.node(from).received++
 	f.acks = append(f.acks, value)
 	return true
 }
@@ -175,15 +185,22 @@ func (f *AckFanIn) Name(id NodeID) { f.counts.Name(id) }
 
 // Leave completes the slot of a node that has said goodbye; answers that its sockets still owe are missing.
 func (f *AckFanIn) Leave(id NodeID) {
+	f.end(id)
 	f.counts.Leave(id)
-	f.node(id).ended = true
 }
 
 // Lose completes the slot of a node that has fallen silent; its count, and answers that its sockets still owe, are
 // missing.
 func (f *AckFanIn) Lose(id NodeID) {
+	f.end(id)
 	f.counts.Lose(id)
-	f.node(id).ended = true
+}
+
+// end takes no more answers of a node that has, or may have, a part in this.
+func (f *AckFanIn) end(id NodeID) {
+	if _, known := f.nodes[id]; known || f.counts.awaits(id) {
+		f.node(id).ended = true
+	}
 }
 
 // Done reports whether every node has said its count and every counted socket has answered or cannot any more.

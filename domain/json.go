@@ -1,6 +1,9 @@
 package domain
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // The limits on what is nested.
 const (
@@ -403,12 +406,7 @@ func isKey(key []byte, name string) bool {
 	if len(key) > longestEscape*len(name) {
 		return false
 	}
-	for _, c := range key {
-		if c == '\\' {
-			return string(AppendUnquoted(nil, key)) == name
-		}
-	}
-	return false
+	return bytes.IndexByte(key, '\\') >= 0 && string(AppendUnquoted(nil, key)) == name
 }
 
 // plainInteger reads the number at the start of a text: -1 when it is not a small integer in plain digits.

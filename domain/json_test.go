@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -37,6 +38,8 @@ func TestNewValueRefuses(t *testing.T) {
 		{"a point without digits", "1.", 2, "expected a digit"},
 		{"a point first", ".5", 0, "expected a value"},
 		{"an exponent without digits", "1e+", 3, "expected a digit"},
+		{"a key without an end", `{"abc`, 5, "does not end"},
+		{"a wrong \\u", `"\u12g4"`, 1, "unknown escape"},
 		{"a string without an end", `"abc`, 4, "does not end"},
 		{"a string that ends in a backslash", `"abc\`, 4, "unknown escape"},
 		{"a line break in a string", "\"a\nb\"", 2, "control character"},
@@ -114,6 +117,8 @@ func TestCase25PlaceholdersAreChecked(t *testing.T) {
 		{"an exponent", `{"_placeholder":true,"num":1e0}`, ""},
 		{"a string", `{"_placeholder":true,"num":"1"}`, ""},
 		{"no number", `{"_placeholder":true}`, ""},
+		{"a long key that is none", `{"\u005f\u0070laceholders\u005f\u0070\u006c\u0061\u0063\u0065\u0068\u006f\u006c\u0064":true,"x":` + usual + `}`,
+			`{"\u005f\u0070laceholders\u005f\u0070\u006c\u0061\u0063\u0065\u0068\u006f\u006c\u0064":true,"x":` + usual + `}`},
 		{"escaped and wrong", `{"\u005fplaceholder":true,"num":9}`, ""},
 		{"the mark twice", `{"_placeholder":false,"_placeholder":true,"num":1}`, ""},
 		{"the mark taken back", `{"_placeholder":true,"num":1,"_placeholder":false}`, ""},
@@ -173,7 +178,7 @@ func checkAgainstOracle(t *testing.T, data []byte, v Value) {
 		t.Fatalf("%q was accepted as %q", data, v.JSON())
 	}
 	again, err := NewValue(v.JSON(), v.Attachments()...)
-	if err != nil || string(again.JSON()) != string(v.JSON()) {
+	if err != nil || !bytes.Equal(again.JSON(), v.JSON()) {
 		t.Fatalf("%q became %q, and that %q, %v", data, v.JSON(), again.JSON(), err)
 	}
 	switch v.JSON()[0] {

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -72,32 +73,41 @@ type MemberChange struct {
 
 // Membership is who else is in a namespace of the cluster. It knows no clock: times are readings of a [LogClock],
 // which counts only the time in which silence means something.
+//
+// A Membership is not safe for concurrent use.
 type Membership struct {
 	self    NodeID
 	suspect time.Duration
 	timeout time.Duration
 	members map[NodeID]*Member
+	// left holds when nodes said goodbye: what they said before it may come later, on another lane.
+	left map[NodeID]time.Duration
 }
 
 // NewMembership returns a membership in which nobody else is. A member is suspect when it was silent for longer than
 // suspect, and lost when it was silent for longer than timeout.
 func NewMembership(self NodeID, suspect, timeout time.Duration) *Membership {
-	return &Membership{self: self, suspect: suspect, timeout: timeout, members: make(map[NodeID]*Member)}
+	return &Membership{
+		self: self, suspect: suspect, timeout: timeout,
+		members: make(map[NodeID]*Member), left: make(map[NodeID]time.Duration),
+	}
 }
 
 // Observe takes a message of the namespace that was said at the given reading. Only what nobody but a node says makes
 // its sender a member: heartbeats, requests, answers. A process that merely emits, under whatever name, is none; any
-// message of a member shows that it is alive.
+// message of a member shows that it is alive. A node that has said goodbye stays away for the timeout, unless it
+// introduces itself again: answers that it sent before, on another lane, must not bring it back.
 func (m *Membership) Observe(msg *Message, at time.Duration) (MemberChange, bool) {
 	if msg.Node == m.self || msg.Node == EmitterID || msg.Node == "" {
 		return MemberChange{}, false
 	}
 	member, known := m.members[msg.Node]
 	if _, goodbye := msg.Body.(*Goodbye); goodbye {
+		m.left[msg.Node] = at
 		return m.remove(member, MemberLeft)
 	}
 	if !known {
-		if !saidByNodesOnly(msg.Body) {
+		if !m.admits(msg) {
 			return MemberChange{}, false
 		}
 		member = &Member{ID: msg.Node}
@@ -116,6 +126,15 @@ func (m *Membership) Observe(msg *Message, at time.Duration) (MemberChange, bool
 	}
 	member.Suspect = false
 	return MemberChange{Event: event, Member: *member}, true
+}
+
+// admits decides whether a message makes its unknown sender a member.
+func (m *Membership) admits(msg *Message) bool {
+	if _, left := m.left[msg.Node]; left {
+		_, again := msg.Body.(*InitialHeartbeat)
+		return again
+	}
+	return saidByNodesOnly(msg.Body)
 }
 
 func saidByNodesOnly(b Body) bool {
@@ -155,6 +174,7 @@ func (i NodeInfo) equal(o NodeInfo) bool {
 // Sweep looks for silence. It must be called only when the reader stands at the tail, with the clock's reading there:
 // otherwise a heartbeat may lie unread.
 func (m *Membership) Sweep(now time.Duration) []MemberChange {
+	maps.DeleteFunc(m.left, func(_ NodeID, at time.Duration) bool { return now-at > m.timeout })
 	var changes []MemberChange
 	for _, member := range m.sorted() {
 		switch silence := now - member.seen; {

@@ -139,7 +139,7 @@ func TestPacketStringHidesThePayload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := fmt.Sprint(p); strings.Contains(text, "secret") || !strings.Contains(text, "login") {
+	if text := p.String(); strings.Contains(text, "secret") || !strings.Contains(text, "login") {
 		t.Errorf("got %q", text)
 	}
 }

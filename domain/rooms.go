@@ -10,6 +10,8 @@ import (
 //
 // What a selection costs grows with the sockets that it finds, not with those that are connected. The order of
 // sockets in a room is the order of joining, but for the last one, which takes the place of one that leaves.
+//
+// A Rooms may be read by many goroutines at once, but not while it is changed.
 type Rooms[S comparable] struct {
 	sockets map[S][]*room[S]
 	all     members[S]
@@ -39,28 +41,31 @@ func (r *Rooms[S]) Add(s S) {
 // new.
 func (r *Rooms[S]) Join(s S, name string) (joined, created bool) {
 	of, ok := r.sockets[s]
-	if !ok || inRoom(of, name) {
+	to, exists := r.rooms[name]
+	if !ok || exists && slices.Contains(of, to) {
 		return false, false
 	}
-	to, ok := r.rooms[name]
-	if !ok {
+	if !exists {
 		to = &room[S]{name: name}
 		r.rooms[name] = to
 	}
 	to.in.add(s)
 	r.sockets[s] = append(of, to)
-	return true, !ok
+	return true, !exists
 }
 
 // Leave takes a socket out of a room. It reports whether that changed anything, and whether the room was its last
 // socket's and is gone.
 func (r *Rooms[S]) Leave(s S, name string) (left, deleted bool) {
+	from, exists := r.rooms[name]
+	if !exists {
+		return false, false
+	}
 	of := r.sockets[s]
-	i := slices.IndexFunc(of, func(in *room[S]) bool { return in.name == name })
+	i := slices.Index(of, from)
 	if i < 0 {
 		return false, false
 	}
-	from := of[i]
 	r.sockets[s] = slices.Delete(of, i, i+1)
 	return true, r.takeOut(from, s)
 }
@@ -102,7 +107,10 @@ func (r *Rooms[S]) Of(s S) []string {
 }
 
 // In reports whether a socket is in a room.
-func (r *Rooms[S]) In(s S, name string) bool { return inRoom(r.sockets[s], name) }
+func (r *Rooms[S]) In(s S, name string) bool {
+	in, ok := r.rooms[name]
+	return ok && slices.Contains(r.sockets[s], in)
+}
 
 // Len is the number of sockets.
 func (r *Rooms[S]) Len() int { return len(r.all.list) }
@@ -126,30 +134,38 @@ func (r *Rooms[S]) Names() iter.Seq[string] {
 	}
 }
 
-// Select yields every socket that the target means, each once. The index must not be changed meanwhile.
+// Select yields every socket that the target means, each once. The index must not be changed meanwhile; it may be
+// read, by other selections too.
 func (r *Rooms[S]) Select(t *Target) iter.Seq[S] {
 	return func(yield func(S) bool) {
+		var out roomSet[S] // whose sockets are not, or no longer, to be yielded
+		for _, name := range t.Except {
+			if in, ok := r.rooms[name]; ok {
+				out.add(in)
+			}
+		}
 		if len(t.Rooms) == 0 {
-			r.yieldFrom(&r.all, t, nil, yield)
+			r.yieldFrom(&r.all, &out, yield)
 			return
 		}
-		for i, name := range t.Rooms {
+		for _, name := range t.Rooms {
 			in, ok := r.rooms[name]
-			if ok && !r.yieldFrom(&in.in, t, t.Rooms[:i], yield) {
+			if !ok || out.has(in) {
+				continue
+			}
+			if !r.yieldFrom(&in.in, &out, yield) {
 				return
 			}
+			out.add(in)
 		}
 	}
 }
 
-// yieldFrom yields the sockets of one set that are in none of the rooms already yielded from, nor in an excepted one.
-func (r *Rooms[S]) yieldFrom(from *members[S], t *Target, done []string, yield func(S) bool) bool {
+// yieldFrom yields the sockets of one set that are in none of the rooms that are out.
+func (r *Rooms[S]) yieldFrom(from *members[S], out *roomSet[S], yield func(S) bool) bool {
 	for _, s := range from.list {
-		if len(done) > 0 || len(t.Except) > 0 {
-			of := r.sockets[s]
-			if inAny(of, done) || inAny(of, t.Except) {
-				continue
-			}
+		if out.n > 0 && slices.ContainsFunc(r.sockets[s], out.has) {
+			continue
 		}
 		if !yield(s) {
 			return false
@@ -158,17 +174,31 @@ func (r *Rooms[S]) yieldFrom(from *members[S], t *Target, done []string, yield f
 	return true
 }
 
-func inRoom[S comparable](of []*room[S], name string) bool {
-	for _, in := range of {
-		if in.name == name {
-			return true
-		}
-	}
-	return false
+// roomSet is a set of rooms that costs nothing while it is small, as it mostly is.
+type roomSet[S comparable] struct {
+	n    int
+	few  [8]*room[S]
+	many map[*room[S]]struct{}
 }
 
-func inAny[S comparable](of []*room[S], names []string) bool {
-	return slices.ContainsFunc(names, func(name string) bool { return inRoom(of, name) })
+func (s *roomSet[S]) add(in *room[S]) {
+	if s.n < len(s.few) {
+		s.few[s.n] = in
+	} else {
+		if s.many == nil {
+			s.many = make(map[*room[S]]struct{})
+		}
+		s.many[in] = struct{}{}
+	}
+	s.n++
+}
+
+func (s *roomSet[S]) has(in *room[S]) bool {
+	if slices.Contains(s.few[:min(s.n, len(s.few))], in) {
+		return true
+	}
+	_, ok := s.many[in]
+	return ok
 }
 
 // members is a set in a slice; it keeps an index only once it is too large to be searched.
@@ -193,7 +223,7 @@ func (m *members[S]) add(s S) {
 }
 
 func (m *members[S]) remove(s S) {
-	i := -1
+	var i int
 	if m.at != nil {
 		i = m.at[s]
 		delete(m.at, s)

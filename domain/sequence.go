@@ -8,6 +8,7 @@ import "time"
 // The first number that is seen of a publisher is its base: what came before was before this reader's time.
 type Sequences struct {
 	publishers map[PublisherID]publisherState
+	newest     time.Time
 }
 
 type publisherState struct {
@@ -36,18 +37,22 @@ func (s Sighting) Lost() uint64 {
 	return s.Last - s.First + 1
 }
 
-// Observe takes the next entry's numbers and time.
+// Observe takes the next entry's numbers and time. An entry without a time is as old as the newest before it.
 func (s *Sequences) Observe(m *Message, at time.Time) Sighting {
+	if at.After(s.newest) {
+		s.newest = at
+	}
 	if m.Publisher == "" || m.Sequence == 0 {
 		return Sighting{}
 	}
 	state, known := s.publishers[m.Publisher]
-	if known && m.Sequence <= state.last {
-		return Sighting{Repeat: true}
-	}
-	s.publishers[m.Publisher] = publisherState{last: m.Sequence, seen: at}
+	// A repeat counts as a sign of life too: who retries once may retry again.
+	s.publishers[m.Publisher] = publisherState{last: max(state.last, m.Sequence), seen: s.newest}
 	if !known {
 		return Sighting{}
+	}
+	if m.Sequence <= state.last {
+		return Sighting{Repeat: true}
 	}
 	first, last := state.last+1, m.Sequence-1
 	if m.Skipped >= m.Sequence-first {
@@ -57,10 +62,10 @@ func (s *Sequences) Observe(m *Message, at time.Time) Sighting {
 }
 
 // Forget drops the publishers whose last entry is older than the given time. It must lie so far back that no retry
-// can still be under way: a publisher's deadline and more.
+// can still be under way: a publisher's deadline and more. Publishers whose entries had no time are kept.
 func (s *Sequences) Forget(before time.Time) {
 	for id, state := range s.publishers {
-		if state.seen.Before(before) {
+		if !state.seen.IsZero() && state.seen.Before(before) {
 			delete(s.publishers, id)
 		}
 	}

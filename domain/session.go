@@ -11,7 +11,8 @@ type Session struct {
 	ID        SessionID
 	Socket    SocketID
 	Namespace string
-	// Owner is the node that holds the socket, Revision counts the owner's saves from 1.
+	// Owner is the node that holds the socket, Revision counts the owner's saves from 1. It is zero in sessions
+	// that Node.js wrote: they know no places in the log, and their rooms hold for the whole of a replay.
 	Owner    NodeID
 	Revision uint64
 	// Data is what the application keeps with the socket.
@@ -21,7 +22,9 @@ type Session struct {
 	Stays []Stay
 	// Began is the position at which the session began: what is in the log before it was never for this client.
 	Began Offset
-	// AsOf is the position as of which the record is true: it knows all room changes up to there.
+	// AsOf is the position as of which the record is true: it knows all room changes up to there. A replay reaches
+	// back to it, even where the client has seen more, so a record that is to be of use must not let it fall out of
+	// the log.
 	AsOf Offset
 	// Epoch is the log's; positions of another one mean nothing.
 	Epoch Epoch
@@ -30,7 +33,9 @@ type Session struct {
 }
 
 // Stay says that a socket was in a room for every entry after From, up to and including Until. A zero From is "from
-// the beginning", a zero Until is "still". Sessions that Node.js wrote have zero for both.
+// the beginning", a zero Until is "still". Sessions that Node.js wrote have zero for both. A stay that ends where it
+// began covers nothing and must be left out: at the beginning of a log, where the position is still the zero one, it
+// would cover everything.
 type Stay struct {
 	Room  string
 	From  Offset
@@ -78,28 +83,41 @@ type Recovery struct {
 	Reason  string
 }
 
-// CatchUp decides what a returning client has missed. It takes the namespace's entries from Start on, in order, and
+// CatchUp decides what a returning client has missed. It takes the namespace's entries after Start, in order, and
 // evaluates each against the rooms that the socket was in at that entry's place: those of the session up to its AsOf,
 // and from there on as the room operations in the log change them.
+//
+// The rooms of a session that Node.js wrote hold for every entry, as they do when Node.js recovers it; an order to
+// disconnect counts all the same.
 type CatchUp struct {
 	compare func(a, b Offset) int
 	session *Session
-	start   Offset
+	start   Offset   // after which entries are looked at
+	seen    Offset   // after which packets are missed, not before start
 	rooms   []string // after AsOf; nil before
 	past    bool     // whether AsOf is behind us
 }
 
 // NewCatchUp returns a machine for a session and the last offset that its client says to have seen. A client may say
-// an offset of an older session; the session's beginning is the earliest that counts.
+// an offset of an older session; the session's beginning is the earliest that counts. What is no offset counts as
+// nothing seen; where the session has no beginning either it becomes the Start, and the log refuses it.
+//
+// A Node.js server's session has no beginning. When its client says no offset at all, nobody knows what it has missed:
+// it must not be recovered.
 func NewCatchUp(s *Session, seen Offset, compare func(a, b Offset) int) *CatchUp {
-	start := s.Began
-	if compare(seen, start) > 0 {
-		start = seen
+	c := &CatchUp{compare: compare, session: s, start: seen, seen: seen}
+	if s.Revision > 0 && compare(s.AsOf, c.start) < 0 {
+		c.start = s.AsOf
 	}
-	return &CatchUp{compare: compare, session: s, start: start}
+	if compare(c.start, s.Began) < 0 {
+		c.start = s.Began
+	}
+	return c
 }
 
-// Start is the position after which the replay begins.
+// Start is the position after which the replay begins. It lies before what the client has seen when the record is
+// older than that: the room operations in between are not in the record, and an order to disconnect in between holds,
+// whatever a client says to have seen.
 func (c *CatchUp) Start() Offset { return c.start }
 
 // Missed is what an entry means to the client.
@@ -120,40 +138,50 @@ func (c *CatchUp) Next(e *Entry) Missed {
 	if c.compare(e.Offset, c.start) <= 0 {
 		return MissedNothing
 	}
-	afterRecord := c.compare(e.Offset, c.session.AsOf) > 0
-	if afterRecord && !c.past {
+	// What the record knows already has had its effect, an order to disconnect as well: there is a record.
+	known := c.compare(e.Offset, c.session.AsOf) <= 0
+	if !known && !c.past && c.session.Revision > 0 {
 		c.past, c.rooms = true, c.roomsAt(c.session.AsOf)
 	}
 	switch b := e.Message.Body.(type) {
 	case *Broadcast:
-		if b.Target.Flags.Volatile || b.Request != "" || b.AckID != nil || !c.means(&b.Target, e.Offset) {
-			return MissedNothing
+		if c.compare(e.Offset, c.seen) > 0 && b.replayed() && c.means(&b.Target, e.Offset) {
+			return MissedPacket
 		}
-		return MissedPacket
 	case *Join:
-		if afterRecord && c.means(&b.Target, e.Offset) {
-			for _, room := range b.Rooms {
-				if !slices.Contains(c.rooms, room) {
-					c.rooms = append(c.rooms, room)
-				}
-			}
+		if c.past && c.means(&b.Target, e.Offset) {
+			c.join(b.Rooms)
 		}
 	case *Leave:
-		if afterRecord && c.means(&b.Target, e.Offset) {
+		if c.past && c.means(&b.Target, e.Offset) {
 			c.rooms = slices.DeleteFunc(c.rooms, func(room string) bool { return slices.Contains(b.Rooms, room) })
 		}
 	case *Disconnect:
-		if afterRecord && c.means(&b.Target, e.Offset) {
+		if !known && c.means(&b.Target, e.Offset) {
 			return MissedDisconnect
 		}
 	}
 	return MissedNothing
 }
 
+// replayed reports whether a broadcast is one that a returning client gets: not what nobody may wait for, and not
+// what wants an answer that nobody waits for any more.
+func (b *Broadcast) replayed() bool {
+	return !b.Target.Flags.Volatile && b.Request == "" && b.AckID == nil
+}
+
+func (c *CatchUp) join(rooms []string) {
+	for _, room := range rooms {
+		if !slices.Contains(c.rooms, room) {
+			c.rooms = append(c.rooms, room)
+		}
+	}
+}
+
 // Rooms are the rooms that the socket is in after the entries so far.
 func (c *CatchUp) Rooms() []string {
 	if c.past {
-		return c.rooms
+		return slices.Clone(c.rooms)
 	}
 	return c.roomsAt(c.session.AsOf)
 }

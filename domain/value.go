@@ -178,6 +178,15 @@ func (v Value) AppendTo(json []byte, attachments [][]byte) ([]byte, [][]byte) {
 	return json, append(attachments, v.attachments...)
 }
 
+// Placeholders is how many placeholders the text has. It is not the number of attachments where one is named several
+// times, or not at all.
+func (v Value) Placeholders() int {
+	if len(v.attachments) == 0 {
+		return 0
+	}
+	return bytes.Count(v.json, []byte(placeholderHead))
+}
+
 // PlaceholderNumber is the number of the attachment for which a part of a checked text stands; false when the part is
 // anything but one placeholder.
 func PlaceholderNumber(json []byte) (int, bool) {

@@ -80,6 +80,25 @@ func TestValueParts(t *testing.T) {
 	}
 }
 
+func TestPlaceholders(t *testing.T) {
+	const p0 = `{"_placeholder":true,"num":0}`
+	for json, want := range map[string]int{`[1]`: 0, p0: 1, `[` + p0 + `,{"a":` + p0 + `}]`: 2, `"_placeholder"`: 0} {
+		if got := mustValue(t, json, "a", "b").Placeholders(); got != want {
+			t.Errorf("%s has %d placeholders, want %d", json, got, want)
+		}
+	}
+	if (Value{}).Placeholders() != 0 {
+		t.Error("the zero Value has placeholders")
+	}
+}
+
+func TestPayloadErrorSaysWhere(t *testing.T) {
+	_, err := NewValue([]byte(`["secret",]`))
+	if want := "invalid payload at byte 10: expected a value"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestAppendTo(t *testing.T) {
 	a := mustValue(t, `{"_placeholder":true,"num":0}`, "a")
 	b := mustValue(t, `[{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]`, "b0", "b1")
@@ -132,7 +151,7 @@ func TestEnvelopeHoldsTheDeepestValue(t *testing.T) {
 
 func TestValueStringHidesThePayload(t *testing.T) {
 	v := mustValue(t, `"secret"`)
-	for _, text := range []string{fmt.Sprint(v), fmt.Sprintf("%+v", v), fmt.Sprintf("%s", v)} {
+	for _, text := range []string{v.String(), fmt.Sprintf("%+v", v), fmt.Sprintf("%v, %s", v, "an error")} {
 		if strings.Contains(text, "secret") || !strings.Contains(text, "8 bytes") {
 			t.Errorf("got %q", text)
 		}
