@@ -115,6 +115,10 @@ func (n *Node) receiveBroadcast(ctx context.Context, ns *namespace, e *domain.En
 	d := &domain.Delivery{Namespace: ns.name, Target: b.Target, Packet: b.Packet}
 	switch {
 	case b.Request != "":
+		if own {
+			// Who is a member at this place in the log has the broadcast too, and will answer.
+			n.requests.expect(b.Request, ns.members.IDs())
+		}
 		n.deliverForAcks(ctx, ns, e, d, b.Request)
 		return
 	case !b.Target.Flags.Volatile:

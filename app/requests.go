@@ -28,7 +28,7 @@ type pending struct {
 
 // fanIn is what domain.FanIn and domain.AckFanIn have in common.
 type fanIn interface {
-	Name(id domain.NodeID)
+	Expect(id domain.NodeID)
 	Leave(id domain.NodeID)
 	Lose(id domain.NodeID)
 	Done() bool
@@ -61,6 +61,17 @@ func (r *requests) answer(id domain.RequestID, m *domain.Message) (p *pending, c
 	}
 	p.settle()
 	return p, true
+}
+
+// expect adds slots to a question for nodes that turn out to have it.
+func (r *requests) expect(id domain.RequestID, nodes []domain.NodeID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p, ok := r.pending[id]; ok && !p.complete {
+		for _, node := range nodes {
+			p.fan.Expect(node)
+		}
+	}
 }
 
 // gone completes the slots of a node that has left or was lost.

@@ -206,6 +206,26 @@ func TestBroadcastWithAck(t *testing.T) {
 			expect(t, "offset", c.nodes[a].edge.offsets["s0"], "")
 		})
 	})
+	t.Run("a node that joins before the broadcast is in the log is asked too", func(t *testing.T) {
+		connected(t, func(t *testing.T, c *cluster) {
+			c.nodes[a].transport.Faults().NextAppends(inmemory.AppendFault{Delay: time.Second})
+			type result struct {
+				answers []string
+				err     error
+			}
+			ended := make(chan result)
+			go func() {
+				answers, err := collect(t, c.nodes[a], to("r"))
+				ended <- result{answers, err}
+			}()
+			synctest.Wait()
+			c.add(app.Config{}).edge.connect("s3", "r")
+			got := <-ended
+			if expect(t, "answers", got.answers, "from s0", "from s1", "from s2", "from s3"); got.err != nil {
+				t.Error(got.err)
+			}
+		})
+	})
 	t.Run("a local one works in a cluster", func(t *testing.T) {
 		connected(t, func(t *testing.T, c *cluster) {
 			got, err := collect(t, c.nodes[b], domain.Target{Rooms: []string{"r"}, Flags: domain.Flags{Local: true}})

@@ -71,6 +71,14 @@ func (f *FanIn[A]) Name(id NodeID) {
 	f.waiting[id] = struct{}{}
 }
 
+// Expect adds a slot for a node that turns out to have the request as well. It does nothing when the node has a slot,
+// or has answered.
+func (f *FanIn[A]) Expect(id NodeID) {
+	if _, done := f.heard[id]; !done {
+		f.waiting[id] = struct{}{}
+	}
+}
+
 // awaits reports whether an answer of the node would count.
 func (f *FanIn[A]) awaits(id NodeID) bool {
 	if _, done := f.heard[id]; done {
@@ -182,6 +190,9 @@ func (f *AckFanIn) node(id NodeID) *nodeAcks {
 
 // Name gives an anonymous slot a name, as [FanIn.Name] does.
 func (f *AckFanIn) Name(id NodeID) { f.counts.Name(id) }
+
+// Expect adds a slot for a node, as [FanIn.Expect] does.
+func (f *AckFanIn) Expect(id NodeID) { f.counts.Expect(id) }
 
 // Leave completes the slot of a node that has said goodbye; answers that its sockets still owe are missing.
 func (f *AckFanIn) Leave(id NodeID) {

@@ -425,3 +425,27 @@ func TestAckFanInAgainstModel(t *testing.T) {
 		}
 	})
 }
+
+func TestFanInExpect(t *testing.T) {
+	f := domain.NewFanIn[int]([]domain.NodeID{"a"}, 0)
+	f.Expect("a")
+	f.Expect("b")
+	f.Answer("a", 1)
+	f.Expect("a") // has answered
+	if f.Done() {
+		t.Error("done although b was expected")
+	}
+	if !f.Answer("b", 2) || !f.Done() {
+		t.Error("the answer of an expected node does not count")
+	}
+	acks := domain.NewAckFanIn([]domain.NodeID{"a"}, 0)
+	acks.Expect("b")
+	acks.Count("a", 0)
+	if acks.Done() {
+		t.Error("done although b was expected")
+	}
+	acks.Count("b", 0)
+	if !acks.Done() {
+		t.Error("not done although all have answered")
+	}
+}
