@@ -1,0 +1,299 @@
+package engineio
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Conn is one client's connection, whatever transport it uses at the moment.
+type Conn struct {
+	id        string
+	server    *Server
+	handshake *Handshake
+
+	// delivering is held around every call of the receiver, so that they never
+	// overlap, whichever goroutine reads.
+	delivering sync.Mutex
+	receiver   Receiver
+	// busy is true while the receiver is being called, heard is set when any
+	// packet came in: the heartbeat looks at both.
+	busy, heard atomic.Bool
+	// closed is written under mu.
+	closed atomic.Bool
+
+	mu     sync.Mutex
+	reason Reason
+	err    error
+
+	// What waits to be sent. bytes and packets include what a writer has taken
+	// and not yet written. queued and taken count frames from the beginning;
+	// the heartbeat learns from them whether its ping went out.
+	queue         *batch
+	bytes         int
+	packets       int
+	queued, taken uint64
+
+	heartbeat heartbeat
+
+	// The polling side: the poll that waits for an answer, the POST that is
+	// being handled, and all requests that are being answered.
+	poll      *poll
+	posting   bool
+	exchanges []*exchange
+	// linger is closed when the last words of a closed polling connection have
+	// found a way out. It is nil when nobody waits for that.
+	linger chan struct{}
+
+	// The WebSocket side. probe is a WebSocket that has asked to take over,
+	// upgrading says that one is being made, probed that the client
+	// has sent its ping over it.
+	socket            *socket
+	probe             *socket
+	upgrading, probed bool
+	writing           bool
+	// writeFunc is c.write, made once: a go statement with it allocates nothing.
+	writeFunc func()
+}
+
+// volatileBytes is how much may wait on a connection before volatile frames are
+// dropped: enough for a burst of small ones between two turns of the writer,
+// too little to grow stale.
+const volatileBytes = 16 << 10
+
+// ID returns the connection's id: 20 characters of URL-safe base64, random.
+func (c *Conn) ID() string { return c.id }
+
+// Handshake returns what is known of the request that opened the connection.
+// It must not be changed.
+func (c *Conn) Handshake() *Handshake { return c.handshake }
+
+// Transport returns the transport that is in use now.
+func (c *Conn) Transport() Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.socket != nil {
+		return WebSocket
+	}
+	return Polling
+}
+
+// Send queues a frame. It never blocks, and the order of calls is the order of
+// arrival. It returns ErrClosed when the connection is closed or closing, and
+// ErrOverflow when the queue is full, which closes the connection with
+// ReasonTransportError. No error means queued, not received.
+func (c *Conn) Send(f *Frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() {
+		return ErrClosed
+	}
+	if c.full(f) {
+		c.shut(ReasonTransportError, ErrOverflow, false)
+		return ErrOverflow
+	}
+	c.push(f)
+	return nil
+}
+
+// SendVolatile queues a frame if it can be expected to leave at once, and
+// otherwise drops it and returns false: on a closed connection, on a polling
+// connection without a waiting poll, and when 16 kB or half of the queue wait
+// already. Node.js drops in the same places, and on WebSockets while any write
+// is in progress.
+func (c *Conn) SendVolatile(f *Frame) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cfg := &c.server.config
+	switch {
+	case c.closed.Load(),
+		c.socket == nil && c.poll == nil,
+		c.bytes > min(volatileBytes, cfg.QueueBytes/2),
+		c.packets > cfg.QueuePackets/2,
+		c.full(f):
+		return false
+	}
+	c.push(f)
+	return true
+}
+
+// Close sends what is queued, within Config.CloseTimeout, and closes the
+// connection. It does not wait for either. The Receiver's Close is called with
+// the reason as soon as a Message in progress has returned. Only the first
+// reason counts.
+func (c *Conn) Close(reason Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shut(reason, nil, true)
+}
+
+// fail closes the connection because of an error; what is queued is dropped.
+func (c *Conn) fail(reason Reason, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shut(reason, err, false)
+}
+
+// full says whether the queue has no room for the frame. One frame alone always
+// has room. mu is held.
+func (c *Conn) full(f *Frame) bool {
+	cfg := &c.server.config
+	return c.packets > 0 && (c.bytes+f.Len() > cfg.QueueBytes || c.packets >= cfg.QueuePackets)
+}
+
+// push queues a frame, whatever waits already, and sees to it that it is sent.
+// mu is held.
+func (c *Conn) push(f *Frame) {
+	if c.queue == nil {
+		c.queue = batches.get()
+	}
+	c.queue.add(f)
+	c.bytes += f.Len()
+	c.packets++
+	c.queued++
+	c.flush()
+}
+
+// flush gives what is queued to whoever can send it now. mu is held.
+func (c *Conn) flush() {
+	switch {
+	case c.socket != nil:
+		c.startWriter()
+	case c.poll != nil:
+		c.poll.wake()
+	}
+}
+
+// take removes and returns what is queued: nil when nothing is. mu is held.
+func (c *Conn) take() *batch {
+	b := c.queue
+	c.queue = nil
+	if b != nil {
+		c.taken += uint64(len(b.frames))
+	}
+	return b
+}
+
+// settle stops counting a batch that was taken, and gives it back. mu is held.
+func (c *Conn) settle(b *batch) {
+	if b == nil {
+		return
+	}
+	c.bytes -= b.bytes
+	c.packets -= len(b.frames)
+	b.free()
+}
+
+// shut closes the connection for the first of its callers. With flush, what is
+// queued is still sent. mu is held.
+func (c *Conn) shut(reason Reason, err error, flush bool) {
+	if c.closed.Load() {
+		return
+	}
+	c.closed.Store(true)
+	c.reason, c.err = reason, err
+	c.server.open.Add(-1)
+	c.heartbeat.stop()
+	if !flush {
+		c.settle(c.take())
+	}
+	c.abortExchanges()
+	if c.probe != nil && (!flush || !c.probed) {
+		c.probe.abort()
+	}
+	switch {
+	case c.socket != nil:
+		c.socket.closeWith(closeCode(reason, err), c.server.config.CloseTimeout)
+		c.startWriter()
+	case flush:
+		c.linger = make(chan struct{})
+		fallthrough
+	default:
+		c.flush()
+	}
+	// The connection itself is counted in running until finish is done.
+	go c.finish()
+}
+
+// finish tells the receiver, gives a polling client the time to fetch what is
+// left for it, and forgets the connection.
+func (c *Conn) finish() {
+	c.delivering.Lock()
+	if c.receiver != nil {
+		c.receiver.Close(c.reason, c.err)
+	}
+	c.delivering.Unlock()
+	c.mu.Lock()
+	linger, closing := c.linger, c.server.closing
+	if c.poll != nil {
+		closing = nil // the poll is here and will take what is left
+	}
+	c.mu.Unlock()
+	if linger != nil {
+		timer := time.NewTimer(c.server.config.CloseTimeout)
+		select {
+		case <-linger:
+		case <-timer.C:
+		case <-closing:
+		}
+		timer.Stop()
+	}
+	c.mu.Lock()
+	c.linger = nil
+	if c.probe != nil {
+		c.probe.abort()
+	}
+	if c.socket == nil {
+		c.settle(c.take())
+	}
+	c.mu.Unlock()
+	c.server.remove(c)
+}
+
+// failure returns the error that closed the connection, if one did.
+func (c *Conn) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// gone says whether the connection is closed and has nothing left for a poll to
+// fetch.
+func (c *Conn) gone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed.Load() && c.linger == nil
+}
+
+// lastWords says that nobody need wait for a final poll any more. mu is held.
+func (c *Conn) lastWords() {
+	if c.linger != nil {
+		close(c.linger)
+		c.linger = nil
+	}
+}
+
+// start calls the handler's Open, before any deliver. A connection that was
+// closed before it came to that is never shown to the handler.
+func (c *Conn) start() {
+	c.delivering.Lock()
+	defer c.delivering.Unlock()
+	if c.closed.Load() {
+		return
+	}
+	c.busy.Store(true)
+	defer c.busy.Store(false)
+	c.receiver = c.server.handler.Open(c)
+}
+
+// deliver hands a message to the receiver, unless the connection is closed.
+func (c *Conn) deliver(data []byte, binary bool) {
+	c.delivering.Lock()
+	defer c.delivering.Unlock()
+	if c.closed.Load() {
+		return
+	}
+	c.busy.Store(true)
+	defer c.busy.Store(false)
+	c.receiver.Message(data, binary)
+}

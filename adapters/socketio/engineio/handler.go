@@ -1,0 +1,52 @@
+package engineio
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Handler is told of new connections. One Handler serves a whole Server.
+type Handler interface {
+	// Open is called once for each new connection, before anything that the
+	// client sends is looked at. What is sent on c inside Open reaches the
+	// client with the handshake. The returned Receiver, which must not be nil,
+	// gets all that follows.
+	Open(c *Conn) Receiver
+}
+
+// Receiver gets what one connection receives. Its methods are never called at
+// the same time as each other, and must not panic. They may call all methods
+// of the Conn, but not Server.Close, which would wait for them.
+type Receiver interface {
+	// Message hands over one message, text or binary, in the order in which
+	// the client sent them. data belongs to the receiver. Message may block:
+	// the client's next messages wait meanwhile, in the network; nobody else
+	// does, and heartbeats don't count the time.
+	Message(data []byte, binary bool)
+	// Close is called exactly once, after the last Message has returned. err is
+	// the cause, where there is more to say than the reason does; else nil.
+	Close(reason Reason, err error)
+}
+
+// Handshake is what is known of the request that opened a connection.
+type Handshake struct {
+	// Method, URL, Host, Header and RemoteAddr are those of the http.Request.
+	Method     string
+	URL        *url.URL
+	Host       string
+	Header     http.Header
+	RemoteAddr string
+	// Time is when the request was handled.
+	Time time.Time
+	// TLS is nil when the request came over plain HTTP.
+	TLS *tls.ConnectionState
+}
+
+func newHandshake(r *http.Request, now time.Time) *Handshake {
+	return &Handshake{
+		Method: r.Method, URL: r.URL, Host: r.Host, Header: r.Header,
+		RemoteAddr: r.RemoteAddr, Time: now, TLS: r.TLS,
+	}
+}

@@ -1,0 +1,77 @@
+package engineio
+
+import "time"
+
+// heartbeat is the state of a connection's pings, guarded by Conn.mu. It is one
+// timer a connection, which the runtime keeps; no goroutine waits.
+type heartbeat struct {
+	timer *time.Timer
+	// awaiting is true from a ping to its pong.
+	awaiting bool
+	// extended is true when the timeout was granted a second time.
+	extended bool
+	// ping is the number of the ping among the connection's queued frames.
+	ping uint64
+}
+
+func (h *heartbeat) stop() {
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+}
+
+// startHeartbeat begins the pings: the first comes after PingInterval.
+func (c *Conn) startHeartbeat() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() {
+		return
+	}
+	c.heartbeat.timer = time.AfterFunc(c.server.config.PingInterval, c.beat)
+}
+
+// pingPacket is every ping.
+var pingPacket = newPacket(packetPing, "")
+
+// beat runs when the timer fires: it sends a ping, or finds that the last one
+// was not answered.
+func (c *Conn) beat() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() {
+		return
+	}
+	h := &c.heartbeat
+	switch {
+	case !h.awaiting:
+		h.awaiting, h.extended = true, false
+		c.heard.Store(false)
+		c.push(pingPacket)
+		h.ping = c.queued
+	case c.busy.Load():
+		// The pong may stand in the network behind messages that nobody reads
+		// while the receiver is at work: that is not the client's fault.
+		h.extended = false
+	case !h.extended && c.heard.Load():
+		// The client is alive, and its pong may be on the way: as engine.io
+		// does, once.
+		h.extended = true
+	default:
+		c.shut(ReasonPingTimeout, nil, false)
+		return
+	}
+	h.timer.Reset(c.server.config.PingTimeout)
+}
+
+// pong takes the client's answer. One to a ping that has not left the queue is
+// no sign of life: it comes from a client that does not read.
+func (c *Conn) pong() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := &c.heartbeat
+	if c.closed.Load() || !h.awaiting || c.taken < h.ping {
+		return
+	}
+	h.awaiting = false
+	h.timer.Reset(c.server.config.PingInterval)
+}

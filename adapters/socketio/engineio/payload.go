@@ -1,0 +1,68 @@
+package engineio
+
+import (
+	"bytes"
+	"encoding/base64"
+	"slices"
+	"unicode/utf8"
+)
+
+// receivePayload handles the packets of a POST body. It stops at the first one
+// that closes the connection. The body's bytes become the receiver's.
+func (c *Conn) receivePayload(body []byte) {
+	if !utf8.Valid(body) {
+		c.fail(ReasonParseError, errBadUTF8)
+		return
+	}
+	for more := true; more && !c.closed.Load(); {
+		var packet []byte
+		packet, body, more = bytes.Cut(body, []byte{separator})
+		// What the receiver appends to one message must not run into the next.
+		c.receivePacket(slices.Clip(packet), true)
+	}
+}
+
+// receivePacket handles one packet that came as text, from a payload or from a
+// WebSocket message.
+func (c *Conn) receivePacket(packet []byte, fromPayload bool) {
+	c.heard.Store(true)
+	kind, data := byte(0), packet
+	if len(packet) > 0 {
+		kind, data = packet[0], packet[1:]
+	}
+	switch kind {
+	case packetMessage:
+		c.deliver(data, false)
+	case packetPong:
+		c.pong()
+	case packetPing:
+		c.fail(ReasonTransportError, errHeartbeatDirection)
+	case packetClose:
+		// A poll that the client sent at the same time still gets its answer.
+		c.Close(ReasonTransportClose)
+	case packetOpen, packetUpgrade, packetNoop:
+		// Without meaning here; engine.io ignores them too.
+	case packetBinary:
+		if !fromPayload {
+			c.fail(ReasonParseError, errUnknownPacket)
+			return
+		}
+		binary, err := decodeBase64(data)
+		if err != nil {
+			c.fail(ReasonParseError, err)
+			return
+		}
+		c.deliver(binary, true)
+	default:
+		c.fail(ReasonParseError, errUnknownPacket)
+	}
+}
+
+// decodeBase64 decodes in place, with padding or without.
+func decodeBase64(text []byte) ([]byte, error) {
+	n, err := base64.RawStdEncoding.Decode(text, bytes.TrimRight(text, "="))
+	if err != nil {
+		return nil, errBadBase64
+	}
+	return text[:n:n], nil
+}

@@ -1,0 +1,92 @@
+package engineio
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Reason says why a connection was closed, in the words that Socket.IO hands to
+// its disconnect handlers.
+type Reason string
+
+// The reasons with which this package closes connections. Conn.Close accepts
+// these and any other text.
+const (
+	// ReasonTransportClose: the client closed the connection, or it broke.
+	ReasonTransportClose Reason = "transport close"
+	// ReasonTransportError: the connection failed, or the client broke a rule
+	// of HTTP, WebSocket or the heartbeat, or did not read what it was sent.
+	ReasonTransportError Reason = "transport error"
+	// ReasonPingTimeout: no pong came within PingTimeout.
+	ReasonPingTimeout Reason = "ping timeout"
+	// ReasonParseError: the client sent something that is no Engine.IO packet.
+	ReasonParseError Reason = "parse error"
+	// ReasonForcedClose: the server closed the connection.
+	ReasonForcedClose Reason = "forced close"
+	// ReasonForcedServerClose: the Socket.IO server closed the connection,
+	// because the client did not join a namespace in time.
+	ReasonForcedServerClose Reason = "forced server close"
+	// ReasonServerShuttingDown: Server.Close was called.
+	ReasonServerShuttingDown Reason = "server shutting down"
+)
+
+var (
+	// ErrClosed is returned by Send on a connection that is closed or closing.
+	ErrClosed = errors.New("engineio: the connection is closed")
+	// ErrOverflow is returned by the Send that found the queue full, and is the
+	// error with which the Receiver's Close is then called: the client does not
+	// read as fast as it is sent to.
+	ErrOverflow           = errors.New("engineio: the client reads too slowly, its queue is full")
+	errHeartbeatDirection = errors.New("engineio: the client sent a ping; in version 4 only servers do")
+	errPollOverlap        = errors.New("engineio: the client sent a second poll before the first was answered")
+	errPostOverlap        = errors.New("engineio: the client sent a second POST before the first was answered")
+	errPollLeft           = errors.New("engineio: the client left before its poll was answered")
+	errBinaryPost         = errors.New("engineio: a POST with content type application/octet-stream; version 4 sends text")
+	errUnknownPacket      = errors.New("engineio: packet of an unknown type")
+	errBadBase64          = errors.New("engineio: binary packet that is not base64")
+	errBadUTF8            = errors.New("engineio: text that is not UTF-8")
+	errTooLarge           = errors.New("engineio: the client sent more than MaxPayload")
+)
+
+// RefusalCode is the number that a refused request is answered with, as in
+// engine.io of Node.js.
+type RefusalCode int
+
+// The codes of refused requests.
+const (
+	UnknownTransport           RefusalCode = 0
+	UnknownSession             RefusalCode = 1
+	BadHandshakeMethod         RefusalCode = 2
+	BadRequest                 RefusalCode = 3
+	Forbidden                  RefusalCode = 4
+	UnsupportedProtocolVersion RefusalCode = 5
+)
+
+// Refusal says why a request was refused. The client gets Code
+// and Message as JSON; Detail is for the server's own eyes.
+type Refusal struct {
+	Code    RefusalCode
+	Message string
+	Detail  string
+}
+
+// String returns all of it in one line.
+func (r *Refusal) String() string {
+	if r.Detail == "" {
+		return fmt.Sprintf("%s (code %d)", r.Message, r.Code)
+	}
+	return fmt.Sprintf("%s (code %d): %s", r.Message, r.Code, r.Detail)
+}
+
+// refuse makes a Refusal with the message that engine.io has for the code.
+func refuse(code RefusalCode, detail string) *Refusal {
+	messages := [...]string{
+		UnknownTransport:           "Transport unknown",
+		UnknownSession:             "Session ID unknown",
+		BadHandshakeMethod:         "Bad handshake method",
+		BadRequest:                 "Bad request",
+		Forbidden:                  "Forbidden",
+		UnsupportedProtocolVersion: "Unsupported protocol version",
+	}
+	return &Refusal{Code: code, Message: messages[code], Detail: detail}
+}
