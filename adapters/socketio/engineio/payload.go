@@ -14,12 +14,26 @@ func (c *Conn) receivePayload(body []byte) {
 		c.fail(ReasonParseError, errBadUTF8)
 		return
 	}
-	for more := true; more && !c.closed.Load(); {
+	for more := true; more; {
 		var packet []byte
 		packet, body, more = bytes.Cut(body, []byte{separator})
+		if c.closed.Load() {
+			if len(packet) == 1 && packet[0] == packetClose {
+				c.clientLeft()
+			}
+			continue
+		}
 		// What the receiver appends to one message must not run into the next.
 		c.receivePacket(slices.Clip(packet), true)
 	}
+}
+
+// clientLeft ends the wait for a client that closes what is closed already: it
+// will not come for its last words.
+func (c *Conn) clientLeft() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lastWords()
 }
 
 // receivePacket handles one packet that came as text, from a payload or from a

@@ -159,8 +159,8 @@ func (c *Conn) leavePoll(p *poll) {
 	c.shut(ReasonTransportError, errPollLeft, false)
 }
 
-// answerPoll answers a poll with all that is queued: with a close packet at the
-// end when the connection is closed, with a noop when there is nothing.
+// answerPoll answers a poll with all that is queued. With nothing queued it is a
+// close packet when the connection is closed, else a noop.
 func (c *Conn) answerPoll(w http.ResponseWriter, e *exchange, p *poll) {
 	c.mu.Lock()
 	// From here on a new poll is none too many: the client may send it as soon
@@ -175,13 +175,18 @@ func (c *Conn) answerPoll(w http.ResponseWriter, e *exchange, p *poll) {
 			frames = b.frames
 		}
 	}
-	if c.closed.Load() && c.reason != ReasonTransportClose { // else the client closed
-		frames = append(frames, closePacket)
-	}
-	if len(frames) == 0 {
+	// A close packet has an answer to itself: the official client hands on the
+	// messages of an answer a moment later than it heeds a close packet behind
+	// them, and so would lose them.
+	switch {
+	case len(frames) > 0:
+	case c.closed.Load() && c.reason != ReasonTransportClose: // else the client closed
+		frames = []*Frame{closePacket}
+		c.lastWords()
+	default:
 		frames = []*Frame{noopPacket}
+		c.lastWords()
 	}
-	c.lastWords()
 	// A client that does not take its answer for as long as a heartbeat may
 	// last is gone. As in abortExchanges, who cannot set deadlines goes without.
 	cfg := &c.server.config

@@ -59,11 +59,15 @@ func TestCloseInsideOpen(t *testing.T) {
 		c.Close(ReasonForcedClose)
 	}})
 	_, body, _ := h.do("GET", "EIO=4&transport=polling", "")
-	if !strings.HasSuffix(body, "}\x1e4bye\x1e1") {
+	if !strings.HasSuffix(body, "}\x1e4bye") {
 		t.Errorf("handshake is %q", body)
 	}
 	h.expect("open")
 	h.expectClose(ReasonForcedClose)
+	// The close packet comes behind, in an answer to itself.
+	_, id, _ := strings.Cut(body, `"sid":"`)
+	id, _, _ = strings.Cut(id, `"`)
+	h.poll("EIO=4&transport=polling&sid="+id, "1")
 }
 
 // TestBadPosts has every way in which a POST closes its connection.
@@ -217,9 +221,20 @@ func TestCloseWaitsForTheNextPoll(t *testing.T) {
 		}
 		advance(2 * time.Second)
 		h.post(query, "4too late")
-		h.poll(query, "4last words\x1e1")
+		h.poll(query, "4last words")
+		h.poll(query, "1")
 		if status, _, _ := h.do("GET", query, ""); status != 400 {
 			t.Errorf("a poll after the last got %d, want 400", status)
+		}
+
+		// A client that closes as well does not come for the rest.
+		query, c = h.openPolling()
+		c.Close(ReasonForcedClose)
+		h.expectClose(ReasonForcedClose)
+		h.post(query, "1")
+		synctest.Wait()
+		if status, _, _ := h.do("GET", query, ""); status != 400 {
+			t.Errorf("a poll after the client has closed got %d, want 400", status)
 		}
 
 		query, c = h.openPolling()

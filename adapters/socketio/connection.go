@@ -1,0 +1,186 @@
+package socketio
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roombus/roombus/adapters/socketio/engineio"
+	"github.com/roombus/roombus/adapters/socketio/parser"
+	"github.com/roombus/roombus/domain"
+)
+
+// connection is a client: one Engine.IO connection, with a socket for each namespace that the client has joined. It is
+// the engine's Receiver.
+type connection struct {
+	server  *Server
+	engine  *engineio.Conn
+	decoder *parser.Decoder
+	// connecting counts the sockets whose middleware is at work.
+	connecting atomic.Int32
+
+	mu     sync.Mutex
+	closed bool
+	// sockets has one socket a namespace at the most. One that the server has put out stays until the client connects
+	// again, because packets of it may still be on their way.
+	sockets []*Socket
+	// timer closes the connection of a client that joins nothing.
+	timer *time.Timer
+}
+
+// maxConnecting is how many sockets of one client may wait for middleware at the same time. A client that asks for more
+// is closed.
+const maxConnecting = 100
+
+func newConnection(server *Server, engine *engineio.Conn) *connection {
+	decoder, _ := parser.NewDecoder(server.config.Parser) // NewServer has checked the config
+	return &connection{server: server, engine: engine, decoder: decoder}
+}
+
+// Message takes a message of the client.
+func (c *connection) Message(data []byte, binary bool) {
+	add := c.decoder.Add
+	if binary {
+		add = c.decoder.AddBinary
+	}
+	p, complete, err := add(data)
+	switch {
+	case err != nil:
+		c.close(ReasonParseError, err)
+	case complete:
+		c.packet(p)
+	}
+}
+
+// Close is told that the connection has ended.
+func (c *connection) Close(reason engineio.Reason, err error) {
+	c.shut(reason, err)
+	c.server.forget(c)
+}
+
+// packet hands a packet to its socket.
+func (c *connection) packet(p parser.Packet) {
+	if p.Type == parser.Connect {
+		c.connect(p.Namespace, p.Payload)
+		return
+	}
+	s := c.find(p.Namespace)
+	switch {
+	case s == nil || p.Type == parser.ConnectError || s.state.Load() == stateConnecting:
+		// As in Node.js: the client is out of step.
+		c.close(ReasonForcedServerClose, nil)
+	case p.Type == parser.Disconnect:
+		c.forget(s)
+		s.end(ReasonClientDisconnect, nil, false)
+	default:
+		s.receive(p)
+	}
+}
+
+// connect begins a socket. A client may ask again while the middleware is still at work, because it has changed its
+// mind twice: the first attempt is then dropped without a word.
+func (c *connection) connect(namespace string, auth domain.Value) {
+	ns, ok := c.server.lookup(namespace)
+	if !ok {
+		_ = c.engine.Send(connectErrorFrame(namespace, &ConnectError{Message: "Invalid namespace"}))
+		return
+	}
+	if old := c.find(namespace); old != nil {
+		if !old.abandon() {
+			c.close(ReasonForcedServerClose, nil)
+			return
+		}
+		c.forget(old)
+	}
+	if c.connecting.Add(1) > maxConnecting {
+		c.close(ReasonForcedServerClose, nil)
+		return
+	}
+	s := newSocket(c, ns, auth)
+	if c.add(s) {
+		s.jobs.submit(&c.server.running, 1, s.connect)
+	}
+}
+
+// joined is called when the client has joined a namespace.
+func (c *connection) joined() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+}
+
+// expectConnect closes the connection if the client has joined nothing after a while.
+func (c *connection) expectConnect() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.timer = time.AfterFunc(c.server.config.ConnectTimeout, func() { c.close(ReasonForcedServerClose, nil) })
+	}
+}
+
+// close ends the connection and its sockets.
+func (c *connection) close(reason Reason, err error) {
+	c.shut(reason, err)
+	c.engine.Close(reason)
+}
+
+// disconnect ends the connection on the server's behalf, after a farewell to each of its sockets.
+func (c *connection) disconnect() {
+	for _, s := range c.all() {
+		s.end(ReasonServerDisconnect, nil, true)
+	}
+	c.engine.Close(ReasonForcedServerClose)
+}
+
+// shut ends the sockets and refuses new ones.
+func (c *connection) shut(reason Reason, err error) {
+	c.mu.Lock()
+	c.closed = true
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	c.mu.Unlock()
+	for _, s := range c.all() {
+		s.end(reason, err, false)
+	}
+}
+
+// find returns the socket in a namespace, nil for none.
+func (c *connection) find(namespace string) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		if s.ns.name == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+func (c *connection) all() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sockets)
+}
+
+// add notes a socket; false says that the connection is closed.
+func (c *connection) add(s *Socket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.sockets = append(c.sockets, s)
+	return true
+}
+
+func (c *connection) forget(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sockets = slices.DeleteFunc(c.sockets, func(other *Socket) bool { return other == s })
+}

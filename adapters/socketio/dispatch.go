@@ -1,0 +1,122 @@
+package socketio
+
+import (
+	"context"
+
+	"github.com/roombus/roombus/adapters/socketio/parser"
+	"github.com/roombus/roombus/domain"
+)
+
+// What happens on a socket's executor: the connecting, the client's events, the end.
+
+// connect asks the middleware, makes the socket a member of its namespace and calls the connect handlers.
+func (s *Socket) connect() {
+	defer s.conn.connecting.Add(-1)
+	if s.state.Load() != stateConnecting {
+		return // gone before it began
+	}
+	if err := s.admission(); err != nil {
+		s.refuse(err)
+		return
+	}
+	entered := false
+	if err := s.ns.inOrder(s.ctx, func() { entered = s.enter() }); err != nil || !entered {
+		return // gone meanwhile
+	}
+	for _, handle := range list(s.ns.reg, &s.ns.reg.connect) {
+		s.failed("connect", guarded(func() error { return handle(s.ctx, s) }))
+	}
+}
+
+// admission is the first error of what has to be before a socket is connected.
+func (s *Socket) admission() error {
+	if err := s.ns.server.node.Open(s.ctx, s.ns.name); err != nil {
+		return err
+	}
+	for _, handle := range list(s.ns.reg, &s.ns.reg.middleware) {
+		if err := guarded(func() error { return handle(s.ctx, s) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuse tells the client that it cannot connect, unless it has gone away or tries again already.
+func (s *Socket) refuse(err error) {
+	s.conn.forget(s)
+	if !s.end(ReasonServerDisconnect, err, false) {
+		return
+	}
+	if !isFor[*ConnectError](err) {
+		s.failed("connect", err)
+	}
+	s.write(connectErrorFrame(s.ns.name, err))
+}
+
+// handle calls the handlers of an event and acknowledges it if the client wants that.
+func (s *Socket) handle(p parser.Packet) {
+	event := p.Event()
+	for _, handle := range list(s.ns.reg, &s.ns.reg.anyEvent) {
+		s.failed(event.Event(), guarded(func() error { handle(s.ctx, s, event); return nil }))
+	}
+	var o outcome
+	handlers := s.ns.reg.forEvent(event.Event())
+	if len(handlers) == 0 {
+		o.err = ErrUnknownEvent
+		s.failed(event.Event(), o.err)
+	}
+	for _, handle := range handlers {
+		var r reply
+		err := guarded(func() (err error) { r, err = handle(s.ctx, s, event); return err })
+		o.add(r, err)
+		if !p.HasID || !isFor[*ClientError](err) {
+			s.failed(event.Event(), err)
+		}
+	}
+	if !p.HasID {
+		return
+	}
+	f, err := ackFrame(s.ns.name, p.ID, o.answer())
+	if err != nil {
+		s.failed(event.Event(), err)
+		f, _ = ackFrame(s.ns.name, p.ID, errorValue(internalError)) // has no part that could fail
+	}
+	s.send(f, false)
+}
+
+// farewells ends the handlers' context and calls the disconnect handlers.
+func (s *Socket) farewells() {
+	s.ns.mu.RLock()
+	grace, reason := s.grace, s.reason
+	s.ns.mu.RUnlock()
+	grace.Stop()
+	s.cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), s.ns.server.config.HandlerGrace)
+	defer cancel()
+	for _, handle := range list(s.ns.reg, &s.ns.reg.disconnect) {
+		s.failedIn(ctx, "disconnect", guarded(func() error { handle(ctx, s, reason); return nil }))
+	}
+}
+
+// failed tells the application of an error, if it is one.
+func (s *Socket) failed(event string, err error) { s.failedIn(s.ctx, event, err) }
+
+func (s *Socket) failedIn(ctx context.Context, event string, err error) {
+	if err != nil {
+		s.ns.server.fail(ctx, Failure{Namespace: s.ns.name, Socket: s, Event: event, Err: err})
+	}
+}
+
+// receive takes a packet for the socket from its connection. It blocks while too many wait.
+func (s *Socket) receive(p parser.Packet) {
+	if p.Type == parser.Event {
+		s.jobs.submit(&s.ns.server.running, s.ns.server.config.HandlerQueue, func() { s.handle(p) })
+		return
+	}
+	// An ack does not stand in line with the events: one of their handlers may be waiting for it.
+	var first domain.Value
+	if args, err := p.Payload.Elements(); err == nil && len(args) > 0 {
+		first = args[0]
+	}
+	s.acks.answered(p.ID, first)
+}

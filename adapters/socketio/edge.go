@@ -1,0 +1,180 @@
+package socketio
+
+import (
+	"context"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/roombus/roombus/adapters/socketio/engineio"
+	"github.com/roombus/roombus/domain"
+)
+
+// edge is the server as its node sees it: a ports.Edge.
+type edge struct{ server *Server }
+
+// Deliver hands a packet to the sockets that are meant. It is framed once, for the first of them.
+func (e edge) Deliver(_ context.Context, d *domain.Delivery) int {
+	ns, ok := e.server.lookup(d.Namespace)
+	if !ok {
+		return 0
+	}
+	if d.Ack != nil {
+		return ns.deliverForAcks(d)
+	}
+	ns.mu.RLock()
+	defer ns.mu.RUnlock()
+	var frame *engineio.Frame
+	sockets := 0
+	for s := range ns.rooms.Select(&d.Target) {
+		if frame == nil {
+			frame = eventFrame(ns.name, d.Packet, nil)
+		}
+		sockets++
+		if d.Target.Flags.Volatile {
+			s.conn.engine.SendVolatile(frame)
+		} else {
+			s.write(frame)
+		}
+	}
+	return sockets
+}
+
+// deliverForAcks hands over a packet that all its sockets are to acknowledge, under one id.
+func (ns *Namespace) deliverForAcks(d *domain.Delivery) int {
+	ns.mu.RLock()
+	defer ns.mu.RUnlock()
+	sockets := slices.Collect(ns.rooms.Select(&d.Target))
+	if len(sockets) == 0 {
+		return 0
+	}
+	owed := newAck(ns.ackIDs.Add(1)-1, func(v domain.Value, err error) {
+		if err == nil {
+			d.Ack(v)
+		}
+	})
+	frame := eventFrame(ns.name, d.Packet, &owed.id)
+	for _, s := range sockets {
+		s.acks.expect(owed) // they are in the index, so none is gone
+		if d.Target.Flags.Volatile {
+			s.conn.engine.SendVolatile(frame)
+		} else {
+			s.write(frame)
+		}
+	}
+	timeout := d.Target.Flags.Timeout
+	if timeout <= 0 {
+		timeout = defaultBroadcastAckTimeout
+	}
+	owed.expireAfter(timeout, sockets)
+	return len(sockets)
+}
+
+// defaultBroadcastAckTimeout is how long sockets may answer a broadcast that says nothing about it: as long as its
+// sender waits by default.
+const defaultBroadcastAckTimeout = 5 * time.Second
+
+// Apply performs a room operation on the sockets that are meant.
+func (e edge) Apply(_ context.Context, namespace string, op domain.RoomOperation) int {
+	ns, ok := e.server.lookup(namespace)
+	if !ok {
+		return 0
+	}
+	switch op := op.(type) {
+	case *domain.Join:
+		return ns.changeRooms(&op.Target, op.Rooms, func(s *Socket, room string) { ns.rooms.Join(s, room) })
+	case *domain.Leave:
+		return ns.changeRooms(&op.Target, op.Rooms, func(s *Socket, room string) { ns.rooms.Leave(s, room) })
+	case *domain.Disconnect:
+		sockets := ns.selected(&op.Target)
+		for _, s := range sockets {
+			if op.Close {
+				s.conn.disconnect()
+			} else {
+				s.end(ReasonServerDisconnect, nil, true)
+			}
+		}
+		return len(sockets)
+	default:
+		return 0 // there are no others
+	}
+}
+
+func (ns *Namespace) changeRooms(t *domain.Target, rooms []string, change func(s *Socket, room string)) int {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	sockets := slices.Collect(ns.rooms.Select(t))
+	for _, s := range sockets {
+		for _, room := range rooms {
+			change(s, room)
+		}
+	}
+	return len(sockets)
+}
+
+// Sockets describes the sockets that are meant.
+func (e edge) Sockets(_ context.Context, namespace string, t *domain.Target) []domain.SocketDetails {
+	ns, ok := e.server.lookup(namespace)
+	if !ok {
+		return nil
+	}
+	ns.mu.RLock()
+	defer ns.mu.RUnlock()
+	var details []domain.SocketDetails
+	for s := range ns.rooms.Select(t) {
+		details = append(details, domain.SocketDetails{
+			ID: s.id, Handshake: s.Handshake(), Rooms: ns.rooms.Of(s), Data: s.storedData().encoded,
+		})
+	}
+	return details
+}
+
+// ServerSideEmit calls the handlers of an event from another node and replies for them.
+func (e edge) ServerSideEmit(ctx context.Context, namespace string, p domain.Packet, reply func(domain.Value)) {
+	var o outcome
+	if ns, ok := e.server.lookup(namespace); ok {
+		o = ns.handleServerSide(ctx, p)
+	}
+	if reply != nil {
+		reply(o.answer())
+	}
+}
+
+func (ns *Namespace) handleServerSide(ctx context.Context, p domain.Packet) outcome {
+	var o outcome
+	for _, handle := range ns.reg.forServerSide(p.Event()) {
+		var r reply
+		err := guarded(func() (err error) { r, err = handle(ctx, p); return err })
+		o.add(r, err)
+		if err != nil {
+			ns.server.fail(ctx, Failure{Namespace: ns.name, Event: p.Event(), Err: err})
+		}
+	}
+	return o
+}
+
+// Handshake is how the socket came to be: the first request of its connection, and the client's auth payload. It is
+// made anew by every call.
+func (s *Socket) Handshake() domain.Handshake {
+	h := s.conn.engine.Handshake()
+	headers := make(map[string][]string, len(h.Header))
+	for name, values := range h.Header {
+		headers[strings.ToLower(name)] = values
+	}
+	address, _, err := net.SplitHostPort(h.RemoteAddr)
+	if err != nil {
+		address = h.RemoteAddr
+	}
+	return domain.Handshake{
+		Headers:     headers,
+		Query:       maps.Clone(map[string][]string(h.URL.Query())),
+		Time:        s.time,
+		Address:     address,
+		URL:         h.URL.RequestURI(),
+		CrossDomain: h.Header.Get("Origin") != "",
+		Secure:      h.TLS != nil,
+		Auth:        s.auth,
+	}
+}

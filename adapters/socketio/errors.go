@@ -1,0 +1,87 @@
+package socketio
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotConnected says that a socket is not connected: not yet, or no longer.
+	ErrNotConnected = errors.New("socketio: the socket is not connected")
+	// ErrAckTimeout says that a client did not acknowledge in time.
+	ErrAckTimeout = errors.New("socketio: the client did not acknowledge in time")
+	// ErrNoRooms is returned by whatever was limited to rooms with To or In without naming one. It would otherwise
+	// mean everybody, as it does in Node.js; who wants that leaves To out.
+	ErrNoRooms = errors.New("socketio: To or In was called without a room; leave it out to mean everybody")
+	// ErrNoData says that a socket has no data.
+	ErrNoData = errors.New("socketio: the socket has no data")
+	// ErrUnknownEvent says that a client sent an event for which there is no handler.
+	ErrUnknownEvent = errors.New("socketio: no handler for this event")
+)
+
+// ConnectError is what middleware returns to refuse a socket with words that the client sees: its "connect_error"
+// event gets an Error with the message and the data. What other errors say is not for the client, which gets "internal
+// error"; they go to Config.OnError.
+type ConnectError struct {
+	// Message is the text of the client's error.
+	Message string
+	// Data is its `data` property; nil for none. Any value that encoding/json can marshal.
+	Data any
+}
+
+// Error returns the message.
+func (e *ConnectError) Error() string { return e.Message }
+
+// ClientError is what a handler returns for an error whose text the client may see: the ack is answered with
+// {"error": Message}. Of all other errors the client sees "internal error". Errors that wrap a ClientError count as
+// one; the client sees the inner text alone.
+type ClientError struct {
+	Message string
+}
+
+// Error returns the message.
+func (e *ClientError) Error() string { return e.Message }
+
+// ArgumentError says that the arguments of an event did not have the shape that the handler wants. The handler was
+// not called. It names the argument, what was expected and what was found, and never quotes it.
+type ArgumentError struct {
+	Event string
+	Err   error
+}
+
+// Error names the event and what was wrong.
+func (e *ArgumentError) Error() string { return fmt.Sprintf("event %q: %v", e.Event, e.Err) }
+
+// Unwrap returns Err.
+func (e *ArgumentError) Unwrap() error { return e.Err }
+
+// PanicError says that a handler panicked. Its socket goes on.
+type PanicError struct {
+	// Value is what panic was called with.
+	Value any
+	// Stack is the stack of the goroutine, as text.
+	Stack []byte
+}
+
+// Error says what the panic was.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Unwrap returns the value if it is an error.
+func (e *PanicError) Unwrap() error {
+	if err, ok := e.Value.(error); ok {
+		return err
+	}
+	return nil
+}
+
+// Failure is what Config.OnError is told.
+type Failure struct {
+	// Namespace is where it happened.
+	Namespace string
+	// Socket is whose packet or connection it was; nil for a server-side emit and for a namespace as a whole.
+	Socket *Socket
+	// Event is the event whose handler failed, or "connect" or "disconnect".
+	Event string
+	// Err is what a handler returned; or an *ArgumentError, a *PanicError, or ErrUnknownEvent.
+	Err error
+}

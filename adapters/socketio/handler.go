@@ -1,0 +1,204 @@
+package socketio
+
+import (
+	"context"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/payload"
+)
+
+// Registrar is what handlers are registered with: a *Namespace, or a *Server for its default namespace.
+type Registrar interface {
+	registry() *registry
+}
+
+// On has a function called for each event of that name that a client sends, with the event's argument decoded into A as
+// encoding/json does; []byte takes binary, at any depth; domain.Value and json.RawMessage take anything as it is, and a
+// domain.Packet is the whole event, whatever its arguments.
+//
+// When the client has sent no such argument, or one of another shape, the function is not called: Config.OnError gets
+// an *ArgumentError, and an ack that the client asked for is {"error": …} with what was wrong. Arguments beyond those
+// that the function takes are ignored. With several functions for an event all are called, in the order of their
+// registration.
+//
+// An ack that the client asked for is empty when the function has returned nil. After an error it is {"error":
+// "internal error"}, and Config.OnError gets the error; after a *ClientError it is {"error": …} with its text. So it is
+// after a panic, which costs nothing but the event. ctx ends when the socket is gone; see the package's documentation.
+func On[A any](on Registrar, event string, handle func(ctx context.Context, s *Socket, arg A) error) {
+	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+		var a A
+		if err := arguments(p, &a); err != nil {
+			return reply{}, err
+		}
+		return reply{}, handle(ctx, s, a)
+	})
+}
+
+// On0 is On for an event without arguments.
+func On0(on Registrar, event string, handle func(ctx context.Context, s *Socket) error) {
+	on.registry().on(event, func(ctx context.Context, s *Socket, _ domain.Packet) (reply, error) {
+		return reply{}, handle(ctx, s)
+	})
+}
+
+// On2 is On for an event with two arguments.
+func On2[A, B any](on Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B) error) {
+	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+		var a A
+		var b B
+		if err := arguments(p, &a, &b); err != nil {
+			return reply{}, err
+		}
+		return reply{}, handle(ctx, s, a, b)
+	})
+}
+
+// On3 is On for an event with three arguments.
+func On3[A, B, C any](on Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B, c C) error) {
+	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+		var a A
+		var b B
+		var c C
+		if err := arguments(p, &a, &b, &c); err != nil {
+			return reply{}, err
+		}
+		return reply{}, handle(ctx, s, a, b, c)
+	})
+}
+
+// OnAck is On for an event to which the server replies: what the function returns, as encoding/json marshals it, is the
+// argument of the client's callback. A client that asked for no ack gets none. With several functions for an event the
+// first reply counts.
+func OnAck[A, R any](on Registrar, event string, handle func(ctx context.Context, s *Socket, arg A) (R, error)) {
+	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+		var a A
+		if err := arguments(p, &a); err != nil {
+			return reply{}, err
+		}
+		return replied(handle(ctx, s, a))
+	})
+}
+
+// OnAck0 is OnAck for an event without arguments.
+func OnAck0[R any](on Registrar, event string, handle func(ctx context.Context, s *Socket) (R, error)) {
+	on.registry().on(event, func(ctx context.Context, s *Socket, _ domain.Packet) (reply, error) {
+		return replied(handle(ctx, s))
+	})
+}
+
+// OnAck2 is OnAck for an event with two arguments.
+func OnAck2[A, B, R any](on Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B) (R, error)) {
+	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+		var a A
+		var b B
+		if err := arguments(p, &a, &b); err != nil {
+			return reply{}, err
+		}
+		return replied(handle(ctx, s, a, b))
+	})
+}
+
+// OnAck3 is OnAck for an event with three arguments.
+func OnAck3[A, B, C, R any](
+	on Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B, c C) (R, error),
+) {
+	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+		var a A
+		var b B
+		var c C
+		if err := arguments(p, &a, &b, &c); err != nil {
+			return reply{}, err
+		}
+		return replied(handle(ctx, s, a, b, c))
+	})
+}
+
+// OnServerSide has a function called for each event of that name that another node sends with ServerSideEmit. The rules
+// for arguments and errors are those of On. The functions of a node are called one at a time, in the order in which the
+// events came.
+func OnServerSide[A any](on Registrar, event string, handle func(ctx context.Context, arg A) error) {
+	on.registry().onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
+		var a A
+		if err := arguments(p, &a); err != nil {
+			return reply{}, err
+		}
+		return reply{}, handle(ctx, a)
+	})
+}
+
+// OnServerSide0 is OnServerSide for an event without arguments.
+func OnServerSide0(on Registrar, event string, handle func(ctx context.Context) error) {
+	on.registry().onServerSide(event, func(ctx context.Context, _ domain.Packet) (reply, error) {
+		return reply{}, handle(ctx)
+	})
+}
+
+// OnServerSide2 is OnServerSide for an event with two arguments.
+func OnServerSide2[A, B any](on Registrar, event string, handle func(ctx context.Context, a A, b B) error) {
+	on.registry().onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
+		var a A
+		var b B
+		if err := arguments(p, &a, &b); err != nil {
+			return reply{}, err
+		}
+		return reply{}, handle(ctx, a, b)
+	})
+}
+
+// OnServerSideAck is OnServerSide for an event that is answered: what the function returns is this node's answer to
+// ServerSideEmitWithAck.
+func OnServerSideAck[A, R any](on Registrar, event string, handle func(ctx context.Context, arg A) (R, error)) {
+	on.registry().onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
+		var a A
+		if err := arguments(p, &a); err != nil {
+			return reply{}, err
+		}
+		return replied(handle(ctx, a))
+	})
+}
+
+// OnServerSideAck0 is OnServerSideAck for an event without arguments.
+func OnServerSideAck0[R any](on Registrar, event string, handle func(ctx context.Context) (R, error)) {
+	on.registry().onServerSide(event, func(ctx context.Context, _ domain.Packet) (reply, error) {
+		return replied(handle(ctx))
+	})
+}
+
+// OnServerSideAck2 is OnServerSideAck for an event with two arguments.
+func OnServerSideAck2[A, B, R any](on Registrar, event string, handle func(ctx context.Context, a A, b B) (R, error)) {
+	on.registry().onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
+		var a A
+		var b B
+		if err := arguments(p, &a, &b); err != nil {
+			return reply{}, err
+		}
+		return replied(handle(ctx, a, b))
+	})
+}
+
+// arguments decodes the arguments of an event.
+func arguments(p domain.Packet, into ...any) error {
+	if whole, ok := into[0].(*domain.Packet); ok && len(into) == 1 {
+		*whole = p
+		return nil
+	}
+	if err := payload.UnmarshalArgs(p, into...); err != nil {
+		return &ArgumentError{Event: p.Event(), Err: err}
+	}
+	return nil
+}
+
+// reply is what a handler has to say; given is false for one that replies nothing.
+type reply struct {
+	value domain.Value
+	given bool
+}
+
+// replied encodes what a handler has returned.
+func replied[R any](r R, err error) (reply, error) {
+	if err != nil {
+		return reply{}, err
+	}
+	v, err := payload.Marshal(r)
+	return reply{value: v, given: true}, err
+}

@@ -1,0 +1,179 @@
+package socketio
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/payload"
+)
+
+// Namespace is a part of the server with handlers, sockets and rooms of its own; clients choose it in the path of the
+// URL that they connect to. What it does, it does on all nodes of the cluster, except where Local says otherwise.
+type Namespace struct {
+	name   string
+	server *Server
+	reg    *registry
+	ackIDs atomic.Uint64
+
+	// mu guards the index and the state of the namespace's sockets. It is held while a packet is handed to their
+	// connections, so that what is sent to a socket and what changes it have one order. The node's order of the
+	// namespace is taken before it, a socket's lock after it; nothing blocks under it.
+	mu    sync.RWMutex
+	rooms *domain.Rooms[*Socket]
+}
+
+func newNamespace(server *Server, name string) *Namespace {
+	return &Namespace{name: name, server: server, reg: newRegistry(), rooms: domain.NewRooms[*Socket]()}
+}
+
+func (ns *Namespace) registry() *registry { return ns.reg }
+
+// Name is the namespace's name, with its leading slash.
+func (ns *Namespace) Name() string { return ns.name }
+
+// Use has a function called for every socket that wants to connect, before it is connected and in the order of
+// registration. An error refuses it: the client's "connect_error" event gets the words of a *ConnectError, or "internal
+// error" for any other error, which goes to Config.OnError. ctx ends when the client goes away.
+//
+// The socket can be told data and rooms; it gets them when it is connected. It cannot be emitted to yet.
+func (ns *Namespace) Use(middleware func(ctx context.Context, s *Socket) error) {
+	appended(ns.reg, &ns.reg.middleware, middleware)
+}
+
+// OnConnect has a function called for every socket that was connected. The client's packets are handled when it has
+// returned. Its error goes to Config.OnError; the socket stays.
+func (ns *Namespace) OnConnect(handle func(ctx context.Context, s *Socket) error) {
+	appended(ns.reg, &ns.reg.connect, handle)
+}
+
+// OnDisconnect has a function called once for every socket that was connected and is no longer, when all that its
+// client had sent is handled. Socket.Rooms still returns the rooms that it was in, for a farewell to them: what Node.js
+// has the event "disconnecting" for. ctx ends after Config.HandlerGrace.
+func (ns *Namespace) OnDisconnect(handle func(ctx context.Context, s *Socket, reason Reason)) {
+	appended(ns.reg, &ns.reg.disconnect, handle)
+}
+
+// OnAny has a function called for every event that a client sends, before the handlers of the event, whether it has any
+// or not. The packet is as the client sent it.
+func (ns *Namespace) OnAny(handle func(ctx context.Context, s *Socket, p domain.Packet)) {
+	appended(ns.reg, &ns.reg.anyEvent, handle)
+}
+
+// Sockets are the sockets that are connected to this node, in no order. FetchSockets knows those of all nodes.
+func (ns *Namespace) Sockets() []*Socket { return ns.selected(&domain.Target{}) }
+
+// Socket finds a socket that is connected to this node.
+func (ns *Namespace) Socket(id domain.SocketID) (*Socket, bool) {
+	for _, s := range ns.selected(&domain.Target{Rooms: []string{string(id)}}) {
+		if s.id == id {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+func (ns *Namespace) selected(t *domain.Target) []*Socket {
+	ns.mu.RLock()
+	defer ns.mu.RUnlock()
+	return slices.Collect(ns.rooms.Select(t))
+}
+
+// NodeCount is the number of nodes of the cluster that are in this namespace, this one included.
+func (ns *Namespace) NodeCount() int { return ns.server.node.NodeCount(ns.name) }
+
+// To begins an operation on the sockets that are in one of these rooms.
+func (ns *Namespace) To(rooms ...string) BroadcastOperator { return ns.all().To(rooms...) }
+
+// In is To; it reads better before SocketsJoin and the like.
+func (ns *Namespace) In(rooms ...string) BroadcastOperator { return ns.all().In(rooms...) }
+
+// Except begins an operation on all sockets but those that are in one of these rooms.
+func (ns *Namespace) Except(rooms ...string) BroadcastOperator { return ns.all().Except(rooms...) }
+
+// Volatile begins an operation on all sockets whose packet may be dropped.
+func (ns *Namespace) Volatile() BroadcastOperator { return ns.all().Volatile() }
+
+// Local begins an operation on the sockets of this node.
+func (ns *Namespace) Local() BroadcastOperator { return ns.all().Local() }
+
+// Compress begins an operation on all sockets whose packet is, or is not, compressed.
+func (ns *Namespace) Compress(on bool) BroadcastOperator { return ns.all().Compress(on) }
+
+// Timeout begins an operation on all sockets whose answers are waited for so long.
+func (ns *Namespace) Timeout(d time.Duration) BroadcastOperator { return ns.all().Timeout(d) }
+
+// Emit sends an event to all sockets. See BroadcastOperator.Emit.
+func (ns *Namespace) Emit(ctx context.Context, event string, args ...any) (domain.Offset, error) {
+	return ns.all().Emit(ctx, event, args...)
+}
+
+// EmitWithAck sends an event to all sockets and collects their answers. See BroadcastOperator.EmitWithAck.
+func (ns *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) ([]domain.Value, error) {
+	return ns.all().EmitWithAck(ctx, event, args...)
+}
+
+// FetchSockets lists all sockets. See BroadcastOperator.FetchSockets.
+func (ns *Namespace) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
+	return ns.all().FetchSockets(ctx)
+}
+
+// SocketsJoin makes all sockets join rooms. See BroadcastOperator.SocketsJoin.
+func (ns *Namespace) SocketsJoin(ctx context.Context, rooms ...string) error {
+	return ns.all().SocketsJoin(ctx, rooms...)
+}
+
+// SocketsLeave makes all sockets leave rooms. See BroadcastOperator.SocketsLeave.
+func (ns *Namespace) SocketsLeave(ctx context.Context, rooms ...string) error {
+	return ns.all().SocketsLeave(ctx, rooms...)
+}
+
+// DisconnectSockets puts all sockets out of the namespace. See BroadcastOperator.DisconnectSockets.
+func (ns *Namespace) DisconnectSockets(ctx context.Context, closeConnections bool) error {
+	return ns.all().DisconnectSockets(ctx, closeConnections)
+}
+
+func (ns *Namespace) all() BroadcastOperator { return BroadcastOperator{ns: ns} }
+
+// ServerSideEmit sends an event to the application on every other node of the namespace, where OnServerSide receives
+// it. It returns when the event is on its way.
+func (ns *Namespace) ServerSideEmit(ctx context.Context, event string, args ...any) error {
+	p, err := payload.MarshalServerEvent(event, args...)
+	if err != nil {
+		return err
+	}
+	return ns.server.node.ServerSideEmit(ctx, ns.name, p)
+}
+
+// ServerSideEmitWithAck sends an event to the application on every other node of the namespace and collects one answer
+// a node, from OnServerSideAck; the answer of a node without a handler is the zero Value. The context's deadline bounds
+// the wait, else the node's request timeout (5 s). Where answers are missing then, those that came are returned with a
+// *domain.PartialError. [Collect] turns the answers into Go values.
+func (ns *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]domain.Value, error) {
+	p, err := payload.MarshalServerEvent(event, args...)
+	if err != nil {
+		return nil, err
+	}
+	return ns.server.node.ServerSideEmitWithAck(ctx, ns.name, p)
+}
+
+// inOrder makes a local change at its place in the namespace and returns when it is made. When ctx ends before, the
+// change is still made, later.
+func (ns *Namespace) inOrder(ctx context.Context, change func()) error {
+	made := make(chan struct{})
+	if ns.server.node.InOrder(ns.name, func(domain.Offset) {
+		change()
+		close(made)
+	}) {
+		return nil
+	}
+	select {
+	case <-made:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

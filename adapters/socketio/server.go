@@ -1,0 +1,173 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/roombus/roombus/adapters/socketio/engineio"
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
+)
+
+// node is what the server needs of the node whose edge it is: an *app.Node. Its methods do what those say.
+type node interface {
+	Attach(e ports.Edge) error
+	Open(ctx context.Context, namespace string) error
+	Broadcast(ctx context.Context, namespace string, t domain.Target, p domain.Packet) (domain.Offset, error)
+	BroadcastWithAck(ctx context.Context, namespace string, t domain.Target, p domain.Packet) ([]domain.Value, error)
+	Operate(ctx context.Context, namespace string, op domain.RoomOperation) error
+	InOrder(namespace string, change func(at domain.Offset)) (made bool)
+	FetchSockets(ctx context.Context, namespace string, t domain.Target) ([]domain.SocketDetails, error)
+	ServerSideEmit(ctx context.Context, namespace string, p domain.Packet) error
+	ServerSideEmitWithAck(ctx context.Context, namespace string, p domain.Packet) ([]domain.Value, error)
+	NodeCount(namespace string) int
+}
+
+// Server is a Socket.IO server: an http.Handler for the clients, and an edge of its node. It has the methods of its
+// default namespace "/"; Of returns the others.
+type Server struct {
+	*Namespace
+	node   node
+	config Config
+	engine *engineio.Server
+	// running counts the goroutines of sockets.
+	running sync.WaitGroup
+
+	mu          sync.RWMutex
+	namespaces  map[string]*Namespace
+	connections map[*connection]struct{}
+	closed      bool
+}
+
+// NewServer attaches a server to a node that does not run yet. The error names the first setting that cannot work, or
+// says why the node takes no edge.
+func NewServer(node node, config Config) (*Server, error) {
+	if node == nil {
+		return nil, errors.New("socketio.NewServer: a server needs a node")
+	}
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	io := &Server{
+		node:        node,
+		config:      config,
+		namespaces:  make(map[string]*Namespace),
+		connections: make(map[*connection]struct{}),
+	}
+	io.engine, err = engineio.NewServer(opener{io}, config.Engine)
+	if err != nil {
+		return nil, err
+	}
+	if err := node.Attach(edge{io}); err != nil {
+		return nil, fmt.Errorf("socketio.NewServer: %w", err)
+	}
+	io.Namespace = io.Of("/")
+	return io, nil
+}
+
+// openTimeout bounds how long Of waits for the node to join a namespace.
+const openTimeout = 5 * time.Second
+
+// Of returns a namespace, which it makes when there is none of that name yet; clients can connect to it from then on. A
+// leading slash may be missing.
+//
+// The node joins the namespace, so that other nodes know it there: when the node starts, and if it runs already, at
+// once. In that case Of waits for it, for at most 5 s; after a failure, which Config.OnError gets, it is tried again
+// when the first client connects or something is emitted.
+func (io *Server) Of(name string) *Namespace {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	io.mu.Lock()
+	ns, ok := io.namespaces[name]
+	if !ok {
+		ns = newNamespace(io, name)
+		io.namespaces[name] = ns
+	}
+	io.mu.Unlock()
+	if !ok {
+		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+		defer cancel()
+		if err := io.node.Open(ctx, name); err != nil {
+			io.fail(ctx, Failure{Namespace: name, Err: err})
+		}
+	}
+	return ns
+}
+
+func (io *Server) lookup(namespace string) (*Namespace, bool) {
+	io.mu.RLock()
+	defer io.mu.RUnlock()
+	ns, ok := io.namespaces[namespace]
+	return ns, ok
+}
+
+// ServeHTTP answers the requests of clients. Mount it at the path that they use; see Config.Path.
+func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	if !strings.HasSuffix(path, "/") {
+		path += "/"
+	}
+	if !strings.HasSuffix(path, io.config.Path) && io.config.Path != "/" {
+		http.NotFound(w, r)
+		return
+	}
+	io.engine.ServeHTTP(w, r)
+}
+
+// Connections is the number of clients that are connected to this node; a client counts once, in however many
+// namespaces it is.
+func (io *Server) Connections() int { return io.engine.Len() }
+
+// Close refuses new clients, ends all connections with ReasonServerShuttingDown and returns when every goroutine of the
+// server has ended: when the handlers have returned, whose contexts end after Config.HandlerGrace. Clients come back by
+// themselves, to whichever node they are sent. It may be called again, and then waits likewise; a handler must not call
+// it. The error is always nil.
+func (io *Server) Close() error {
+	io.mu.Lock()
+	io.closed = true
+	open := make([]*connection, 0, len(io.connections))
+	for c := range io.connections {
+		open = append(open, c)
+	}
+	io.mu.Unlock()
+	for _, c := range open {
+		c.shut(ReasonServerShuttingDown, nil)
+	}
+	_ = io.engine.Close() // is always nil
+	io.running.Wait()
+	return nil
+}
+
+// fail tells the application of a failure.
+func (io *Server) fail(ctx context.Context, f Failure) { io.config.OnError(ctx, f) }
+
+func (io *Server) forget(c *connection) {
+	io.mu.Lock()
+	defer io.mu.Unlock()
+	delete(io.connections, c)
+}
+
+// opener is the server as its engine sees it.
+type opener struct{ server *Server }
+
+// Open begins a connection.
+func (o opener) Open(engine *engineio.Conn) engineio.Receiver {
+	c := newConnection(o.server, engine)
+	o.server.mu.Lock()
+	closed := o.server.closed
+	o.server.connections[c] = struct{}{}
+	o.server.mu.Unlock()
+	if closed {
+		c.close(ReasonServerShuttingDown, nil)
+	} else {
+		c.expectConnect()
+	}
+	return c
+}
