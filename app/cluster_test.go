@@ -102,7 +102,7 @@ type edge struct {
 	onServer func(ctx context.Context, p domain.Packet, reply func(domain.Value))
 }
 
-func newEdge(sockets ...string) *edge {
+func newEdge() *edge {
 	return &edge{
 		rooms: domain.NewRooms[string](), got: make(map[string][]string),
 		offsets: make(map[string][]domain.Offset), silent: make(map[string]bool),

@@ -35,7 +35,7 @@ type namespace struct {
 }
 
 type parkedRequest struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // the message's own: its trace, kept until it is handled
 	message *domain.Message
 	since   time.Duration
 }

@@ -48,9 +48,9 @@ type Node struct {
 	outbox   *executor // answers to other nodes, which wait for the log
 
 	// ctx ends when the node begins to close, patience a little later: appends under way may finish until then.
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // the node's lifetime, no caller's
 	cancel   context.CancelFunc
-	patience context.Context
+	patience context.Context //nolint:containedctx // likewise
 	giveUp   context.CancelFunc
 	done     chan struct{}
 }

@@ -51,7 +51,8 @@ func TestFetchSocketsSeesWhatWasPublishedBefore(t *testing.T) {
 		expect(t, "fetched", ids(<-fetched), "s0", "s1", "s2")
 		local := domain.Target{Flags: domain.Flags{Local: true}}
 		sockets, err := c.nodes[b].FetchSockets(t.Context(), root, local)
-		if expect(t, "local", ids(sockets), "s1"); err != nil {
+		expect(t, "local", ids(sockets), "s1")
+		if err != nil {
 			t.Error(err)
 		}
 	})
@@ -197,7 +198,8 @@ func TestBroadcastWithAck(t *testing.T) {
 		connected(t, func(t *testing.T, c *cluster) {
 			start := time.Now()
 			got, err := collect(t, c.nodes[a], to("r"))
-			if expect(t, "answers", got, "from s0", "from s1", "from s2"); err != nil {
+			expect(t, "answers", got, "from s0", "from s1", "from s2")
+			if err != nil {
 				t.Error(err)
 			}
 			if waited := time.Since(start); waited > soon {
@@ -221,7 +223,8 @@ func TestBroadcastWithAck(t *testing.T) {
 			synctest.Wait()
 			c.add(app.Config{}).edge.connect("s3", "r")
 			got := <-ended
-			if expect(t, "answers", got.answers, "from s0", "from s1", "from s2", "from s3"); got.err != nil {
+			expect(t, "answers", got.answers, "from s0", "from s1", "from s2", "from s3")
+			if got.err != nil {
 				t.Error(got.err)
 			}
 		})
@@ -229,7 +232,8 @@ func TestBroadcastWithAck(t *testing.T) {
 	t.Run("a local one works in a cluster", func(t *testing.T) {
 		connected(t, func(t *testing.T, c *cluster) {
 			got, err := collect(t, c.nodes[b], domain.Target{Rooms: []string{"r"}, Flags: domain.Flags{Local: true}})
-			if expect(t, "answers", got, "from s1", "from s2"); err != nil {
+			expect(t, "answers", got, "from s1", "from s2")
+			if err != nil {
 				t.Error(err)
 			}
 		})
@@ -237,7 +241,8 @@ func TestBroadcastWithAck(t *testing.T) {
 	t.Run("a volatile one counts its own sockets once", func(t *testing.T) {
 		connected(t, func(t *testing.T, c *cluster) {
 			got, err := collect(t, c.nodes[a], domain.Target{Rooms: []string{"r"}, Flags: domain.Flags{Volatile: true}})
-			if expect(t, "answers", got, "from s0", "from s1", "from s2"); err != nil {
+			expect(t, "answers", got, "from s0", "from s1", "from s2")
+			if err != nil {
 				t.Error(err)
 			}
 			expect(t, "received", c.nodes[a].edge.received("s0"), "q")

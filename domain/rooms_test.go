@@ -202,11 +202,12 @@ func TestRoomsSelectAllocatesNothingASocket(t *testing.T) {
 		{Rooms: []string{"group", "everybody"}, Except: []string{sockets[0].id, sockets[1].id}},
 	} {
 		n := 0
-		if allocs := testing.AllocsPerRun(10, func() {
+		allocs := testing.AllocsPerRun(10, func() {
 			for range index.Select(target) {
 				n++
 			}
-		}); allocs > limit {
+		})
+		if allocs > limit {
 			t.Errorf("Select(%+v) allocates %v times, want no more than %d", target, allocs, limit)
 		}
 		if n < 998 {

@@ -1,7 +1,6 @@
 package domain_test
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -390,7 +389,7 @@ func TestOutcomeString(t *testing.T) {
 		domain.Recovered: "recovered", domain.RecoveryGap: "gap", domain.RecoveryExpired: "expired",
 		domain.RecoveryUnknown: "unknown", domain.RecoveryDisabled: "disabled", 0: "no recovery",
 	} {
-		if got := fmt.Sprint(outcome); got != want {
+		if got := outcome.String(); got != want {
 			t.Errorf("outcome %d is %q, want %q", outcome, got, want)
 		}
 	}

@@ -213,7 +213,8 @@ func (m mixed) fetch(t *testing.T) {
 		User string
 		Blob []byte
 	}](nora)
-	if no(t, "data", err); data.User != "n" || string(data.Blob) != "\x09" {
+	no(t, "data", err)
+	if data.User != "n" || string(data.Blob) != "\x09" {
 		t.Errorf("Go read nora's data %+v", data)
 	}
 	if h := nora.Handshake(); h.Address == "" || h.URL == "" || h.Time.IsZero() || len(h.Query["EIO"]) == 0 {
