@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.opentelemetry.io/otel"
+
+	"github.com/roombus/roombus/adapters/socketio"
+	"github.com/roombus/roombus/adapters/socketio/engineio"
+	"github.com/roombus/roombus/app"
+	"github.com/roombus/roombus/tracing"
+)
+
+// startTimeout bounds how long joining the cluster may take.
+const startTimeout = 15 * time.Second
+
+// requestGrace is how long requests other than those of Socket.IO clients may still take when the server stops.
+const requestGrace = time.Second
+
+// serveCommand runs a server until it is told to stop by SIGTERM or SIGINT; a second signal ends the process at once.
+func serveCommand(args []string, env func(string) (string, bool), stdout, stderr io.Writer) error {
+	var s settings
+	if err := s.parse(args, env); errors.Is(err, errHelp) {
+		return writeHelp(stdout)
+	} else if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	veil := newVeil(s.redis)
+	return veil.error(serve(ctx, stop, &s, s.logger(veil.writer(stderr))))
+}
+
+func (s *settings) logger(to io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.logLevel}
+	if s.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(to, options))
+	}
+	return slog.New(slog.NewTextHandler(to, options))
+}
+
+// server is a running server with all that it has opened.
+type server struct {
+	log       *slog.Logger
+	http      *http.Server
+	serving   sync.WaitGroup
+	served    chan error // what http.Server.Serve returned
+	io        *socketio.Server
+	node      *app.Node
+	pulse     *pulse
+	transport *transport
+	traces    func(context.Context) error
+}
+
+// serve runs a server until ctx ends. release is called then, so that the next signal ends the process.
+func serve(ctx context.Context, release func(), s *settings, log *slog.Logger) error {
+	started := time.Now()
+	run, err := start(ctx, s, log)
+	if err != nil {
+		if ctx.Err() != nil {
+			return errors.New("stopped by a signal before it had started")
+		}
+		return err
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+		log.InfoContext(ctx, "stopping", "after", time.Since(started).Round(time.Second), "at_most", s.shutdownTimeout)
+	case err := <-run.served:
+		failed = fmt.Errorf("serve HTTP: %w", err)
+	}
+	release()
+	if err := within(s.shutdownTimeout, run.stop); err != nil {
+		return errors.Join(failed, err)
+	}
+	log.Info("stopped")
+	return failed
+}
+
+// start opens everything and returns when the node is in the cluster and clients are served. The port comes first: it
+// fails without a trace in the cluster.
+func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	listener, err := listen(ctx, s.addr)
+	if err != nil {
+		return nil, err
+	}
+	run := &server{log: log, served: make(chan error, 1)}
+	if err := run.join(ctx, s); err != nil {
+		return nil, errors.Join(err, listener.Close(), within(s.shutdownTimeout, run.stop))
+	}
+	run.serving.Go(func() { run.served <- run.http.Serve(listener) })
+	log.InfoContext(ctx, "roombus serves: open "+pageURL(listener.Addr()), "url", pageURL(listener.Addr()),
+		"node", run.node.Name(), "id", run.node.ID(), "transport", run.transport.name)
+	return run, nil
+}
+
+// join opens the transport, makes the node with its server, and joins the cluster.
+func (run *server) join(ctx context.Context, s *settings) error {
+	observer := &report{log: run.log}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		observer.braked(context.Background(), "traces could not be exported", "error", err)
+	}))
+	provider, shutdown, err := traces(ctx)
+	if err != nil {
+		return err
+	}
+	run.traces = shutdown
+	tracer, err := tracing.New(tracing.Config{TracerProvider: provider, Node: s.name})
+	if err != nil {
+		return err
+	}
+	if run.transport, err = openTransport(ctx, s, run.log); err != nil {
+		return err
+	}
+	run.pulse = newPulse(run.transport.log)
+	run.node, err = app.NewNode(tracer.Log(run.pulse), tracer.Channel(run.transport.channel), run.transport.sessions, app.Config{
+		Name:              s.name,
+		Version:           version(),
+		HeartbeatInterval: s.heartbeat,
+		HeartbeatTimeout:  s.heartbeatLimit,
+		Observer:          tracer.Observer(observer),
+	})
+	if err != nil {
+		return err
+	}
+	run.io, err = socketio.NewServer(run.node, socketio.Config{
+		Path: s.path, OnError: observer.failed, Engine: engineio.Config{CORS: s.cors()},
+	})
+	if err != nil {
+		return err
+	}
+	(&demo{io: run.io, node: run.node, report: observer}).register()
+	handler, err := run.handler(s)
+	if err != nil {
+		return err
+	}
+	run.http = &http.Server{
+		Handler: handler,
+		// A request's body and answer may take as long as a long-polling client needs.
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(run.log.Handler(), slog.LevelDebug), // what clients do to connections
+	}
+	if err := run.node.Run(ctx); err != nil {
+		return fmt.Errorf("join the cluster: %w", err)
+	}
+	run.pulse.running.Store(true)
+	return nil
+}
+
+// cors allows the origins of the settings; nil for none.
+func (s *settings) cors() *engineio.CORS {
+	if len(s.corsOrigins) == 0 {
+		return nil
+	}
+	return &engineio.CORS{Origins: s.corsOrigins}
+}
+
+// handler routes clients, the page and the health endpoints.
+func (run *server) handler(s *settings) (http.Handler, error) {
+	index, assets, err := page(s.path)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle(s.path, run.io)
+	mux.Handle(strings.TrimSuffix(s.path, "/"), run.io)
+	mux.Handle("GET /{$}", index)
+	mux.Handle("GET /assets/", assets)
+	health(mux, run.pulse)
+	return mux, nil
+}
+
+// stop closes what was opened, in the order that loses least: no new clients, then the clients, then the cluster, then
+// the transport, and the traces of all that last.
+func (run *server) stop(ctx context.Context) error {
+	if run.pulse != nil {
+		run.pulse.closing.Store(true)
+	}
+	errs := []error{run.stopClients(ctx)}
+	if run.node != nil {
+		if err := run.node.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("leave the cluster: %w", err))
+		}
+	}
+	if run.transport != nil {
+		errs = append(errs, run.transport.close())
+	}
+	if run.traces != nil {
+		if err := run.traces(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("export the last traces: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// stopClients closes the listener at once, and then the connections.
+func (run *server) stopClients(ctx context.Context) (err error) {
+	requests, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var ended sync.WaitGroup
+	if run.http != nil {
+		ended.Go(func() {
+			if err := run.http.Shutdown(requests); err != nil {
+				_ = run.http.Close() // it only says again what is wrong
+			}
+		})
+	}
+	if run.io != nil {
+		err = run.io.Close() // requests that wait for a client's packets end with it
+	}
+	// What is left are pages that are being loaded, and connections that have not asked for anything yet, for which
+	// Shutdown would wait five seconds.
+	defer time.AfterFunc(requestGrace, cancel).Stop()
+	ended.Wait()
+	run.serving.Wait()
+	return err
+}
+
+// within calls f and waits for it no longer than the limit. When it takes longer the process is about to end with it.
+func within(limit time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the orderly stop took longer than %s (--shutdown-timeout) and was given up", limit)
+	}
+}
+
+// listen listens on an address, or says in a sentence why it cannot.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	switch {
+	case err == nil:
+		return listener, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen on %s: another process has this port; choose another one with --addr", addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listen on %s: this port needs more rights; choose one above 1023 with --addr", addr)
+	default:
+		return nil, fmt.Errorf("--addr %q: %w", addr, err)
+	}
+}
+
+// pageURL is the page's address in a browser on this machine.
+func pageURL(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return "http://" + addr.String()
+	}
+	host := "localhost"
+	if !tcp.IP.IsUnspecified() {
+		host = tcp.IP.String()
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+
+	"go.opentelemetry.io/contrib/exporters/autoexport"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// traces returns the provider of spans that OpenTelemetry's environment variables ask for, and what ends it. Without
+// OTEL_TRACES_EXPORTER or an OTLP endpoint there are no spans. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES,
+// OTEL_TRACES_SAMPLER and the rest mean what OpenTelemetry says.
+func traces(ctx context.Context) (provider trace.TracerProvider, shutdown func(context.Context) error, err error) {
+	if !tracesWanted(os.Getenv) {
+		return noop.NewTracerProvider(), func(context.Context) error { return nil }, nil
+	}
+	exporter, err := autoexport.NewSpanExporter(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("traces cannot be exported as the environment says (OTEL_TRACES_EXPORTER is %q): %w",
+			os.Getenv("OTEL_TRACES_EXPORTER"), err)
+	}
+	origin, err := resource.New(ctx,
+		resource.WithAttributes(attribute.String("service.name", "roombus"), attribute.String("service.version", version())),
+		resource.WithTelemetrySDK(),
+		resource.WithFromEnv(), // last: it wins
+	)
+	if err != nil {
+		return nil, nil, fmt.Errorf("describe this process to the traces: %w", err)
+	}
+	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(origin))
+	return p, p.Shutdown, nil
+}
+
+func tracesWanted(env func(string) string) bool {
+	if off, err := strconv.ParseBool(env("OTEL_SDK_DISABLED")); err == nil && off {
+		return false
+	}
+	if exporter := env("OTEL_TRACES_EXPORTER"); exporter != "" {
+		return exporter != "none"
+	}
+	return env("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
+}

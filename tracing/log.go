@@ -1,0 +1,80 @@
+package tracing
+
+import (
+	"context"
+	"time"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
+)
+
+// Log returns a log that traces what is appended to the given one and what is read from its tail. It keeps the
+// contract of ports.Log, and ports.As finds the inner log's abilities through it.
+func (t *Tracer) Log(inner ports.Log) ports.Log {
+	return &tracedLog{
+		Log:     inner,
+		tracer:  t,
+		send:    t.spans(sending(), logLane),
+		process: t.spans(processing(), logLane),
+	}
+}
+
+// tracedLog changes Append and Tail; the inner log's other methods are its own.
+type tracedLog struct {
+	ports.Log
+	tracer  *Tracer
+	send    *spans
+	process *spans
+}
+
+var _ ports.Decorator = (*tracedLog)(nil)
+
+// Unwrap returns the inner log.
+func (l *tracedLog) Unwrap() any { return l.Log }
+
+// Append appends a copy of m that carries the trace's context, inside a span that ends with the outcome.
+func (l *tracedLog) Append(ctx context.Context, m *domain.Message) (domain.Offset, error) {
+	if !isTraced(m.Kind()) {
+		return l.Log.Append(ctx, m)
+	}
+	ctx, span := l.send.start(ctx, m)
+	defer span.End()
+	at, err := l.Log.Append(ctx, l.tracer.withContext(ctx, m))
+	switch {
+	case err != nil:
+		fail(span, err)
+	case span.IsRecording():
+		span.SetAttributes(messageID(at))
+	}
+	return at, err
+}
+
+// Tail hands every entry to h inside a span.
+func (l *tracedLog) Tail(ctx context.Context, after domain.Offset, h ports.LogHandler) (ports.Subscription, error) {
+	return l.Log.Tail(ctx, after, &tracedReader{LogHandler: h, process: l.process})
+}
+
+// tracedReader changes HandleEntry; notices pass. They reach the trace through the observer, together with the gaps
+// that only the core can see.
+type tracedReader struct {
+	ports.LogHandler
+	process *spans
+}
+
+// HandleEntry hands e to the inner handler inside a span.
+func (r *tracedReader) HandleEntry(ctx context.Context, e *domain.Entry) {
+	kind := e.Message.Kind()
+	switch {
+	case !isTraced(kind):
+		r.LogHandler.HandleEntry(ctx, e)
+	case isAnswer(kind):
+		r.LogHandler.HandleEntry(r.process.answered(ctx, &e.Message, e.Offset), e)
+	default:
+		ctx, span := r.process.received(ctx, &e.Message, time.Time{})
+		defer span.End()
+		if span.IsRecording() {
+			span.SetAttributes(messageID(e.Offset), streamKey.String(e.Stream))
+		}
+		r.LogHandler.HandleEntry(ctx, e)
+	}
+}

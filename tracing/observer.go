@@ -1,0 +1,112 @@
+package tracing
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
+)
+
+// Observer returns an observer that puts into the trace what the core reports, and then tells the given one, which may
+// be nil.
+func (t *Tracer) Observer(next ports.Observer) ports.Observer {
+	return &observer{tracer: t, next: next}
+}
+
+type observer struct {
+	tracer *Tracer
+	next   ports.Observer
+}
+
+var _ ports.Decorator = (*observer)(nil)
+
+// Unwrap returns the next observer; nil if there is none.
+func (o *observer) Unwrap() any { return o.next }
+
+// Observe puts e into the trace.
+func (o *observer) Observe(ctx context.Context, e domain.Event) {
+	o.record(ctx, e)
+	if o.next != nil {
+		o.next.Observe(ctx, e)
+	}
+}
+
+func (o *observer) record(ctx context.Context, e domain.Event) {
+	switch e := e.(type) {
+	case *domain.Delivered:
+		trace.SpanFromContext(ctx).SetAttributes(socketsKey.Int(e.Sockets))
+	case *domain.Applied:
+		trace.SpanFromContext(ctx).SetAttributes(socketsKey.Int(e.Sockets))
+	case *domain.Answered:
+		o.answered(ctx, e)
+	case *domain.RequestDone:
+		o.requestDone(ctx, e)
+	case *domain.Gap:
+		o.note(ctx, "gap", nil, streamKey.String(e.Stream), messageID(e.Next), lostKey.Int64(int64(e.Lost)))
+	case *domain.Reset:
+		o.note(ctx, "reset", nil, streamKey.String(e.Stream), reasonKey.String(e.Reason))
+	case *domain.BadEntry:
+		o.note(ctx, "bad entry", e.Err, streamKey.String(e.Stream), messageID(e.Offset))
+	case *domain.Repeated:
+		o.note(ctx, "repeat", nil, streamKey.String(e.Stream), messageID(e.Offset))
+	case *domain.MemberChanged:
+		o.note(ctx, "member "+e.Change.Event.String(), nil,
+			destination(e.Namespace), senderKey.String(string(e.Change.Member.ID)))
+	case *domain.Dropped:
+		o.note(ctx, "dropped "+e.Kind.String(), e.Err, destination(e.Namespace))
+	case *domain.RecoveryEnded:
+		o.note(ctx, "recovery "+e.Recovery.Outcome.String(), nil,
+			destination(e.Namespace), reasonKey.String(e.Recovery.Reason))
+	}
+}
+
+// answered makes the span of an answer that came over a lane. A node's answer to itself is an event on the span in
+// which it was given.
+func (o *observer) answered(ctx context.Context, e *domain.Answered) {
+	if a, ok := answerIn(ctx); ok {
+		a.counts(ctx)
+		return
+	}
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.AddEvent("answer", trace.WithAttributes(
+			senderKey.String(string(e.From)), conversation(e.Request), kindKey.String(e.Kind.String())))
+	}
+}
+
+// requestDone is an event on the span of who asked. Without such a span only a partial result is worth one.
+func (o *observer) requestDone(ctx context.Context, e *domain.RequestDone) {
+	if e.Err == nil && !trace.SpanFromContext(ctx).IsRecording() {
+		return
+	}
+	attributes := []attribute.KeyValue{
+		destination(e.Namespace), kindKey.String(e.Kind.String()), conversation(e.Request), answersKey.Int(e.Answers),
+	}
+	if partial, ok := errors.AsType[*domain.PartialError](e.Err); ok {
+		missing := make([]string, len(partial.Missing))
+		for i, id := range partial.Missing {
+			missing[i] = string(id)
+		}
+		attributes = append(attributes, missingKey.StringSlice(missing))
+	}
+	o.note(ctx, "request done", e.Err, attributes...)
+}
+
+// note is an event on the span of ctx while that goes on, else a short span.
+func (o *observer) note(ctx context.Context, name string, err error, attributes ...attribute.KeyValue) {
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		if err != nil {
+			attributes = append(attributes, errorType(typeOf(err)), reasonKey.String(err.Error()))
+		}
+		span.AddEvent(name, trace.WithAttributes(attributes...))
+		return
+	}
+	_, span := o.tracer.tracer.Start(ctx, name, trace.WithAttributes(o.tracer.node...), trace.WithAttributes(attributes...))
+	if err != nil {
+		fail(span, err)
+	}
+	span.End()
+}

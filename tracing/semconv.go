@@ -1,0 +1,76 @@
+package tracing
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	// The version of the conventions is pinned here, and nowhere else.
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/roombus/roombus/domain"
+)
+
+// schemaURL names the version of the conventions to the backend.
+const schemaURL = semconv.SchemaURL
+
+// Attributes that the conventions have no name for.
+const (
+	// kindKey is what a message is, one of thirteen words.
+	kindKey = attribute.Key("roombus.message.kind")
+	// laneKey is how a message travels: "log" or "channel".
+	laneKey = attribute.Key("roombus.lane")
+	// senderKey is the id of the node that a message, an answer or a report is about.
+	senderKey = attribute.Key("roombus.sender.id")
+	// nodeKey is the name of the node on which the span was made.
+	nodeKey = attribute.Key("roombus.node.name")
+	// socketsKey is to how many sockets of the node a message went.
+	socketsKey = attribute.Key("roombus.sockets")
+	// streamKey is the stream of the log.
+	streamKey = attribute.Key("roombus.stream")
+	// lostKey is how many entries are missing, 0 when that is unknown.
+	lostKey = attribute.Key("roombus.lost")
+	// answersKey is how many answers a request got.
+	answersKey = attribute.Key("roombus.answers")
+	// missingKey are the ids of the nodes that did not answer a request.
+	missingKey = attribute.Key("roombus.missing")
+	// reasonKey says in a few words why.
+	reasonKey = attribute.Key("roombus.reason")
+)
+
+// operation is what is done to a message.
+type operation struct {
+	name      string // the first word of the span's name
+	operation attribute.KeyValue
+	kind      trace.SpanKind
+}
+
+func sending() operation {
+	return operation{"send", semconv.MessagingOperationTypeSend, trace.SpanKindProducer}
+}
+
+func processing() operation {
+	return operation{"process", semconv.MessagingOperationTypeProcess, trace.SpanKindConsumer}
+}
+
+// attributes are those that are the same for all messages of a kind.
+func (o operation) attributes(system string, lane lane, kind domain.Kind) []attribute.KeyValue {
+	return []attribute.KeyValue{
+		semconv.MessagingSystemKey.String(system),
+		semconv.MessagingOperationName(o.name),
+		o.operation,
+		laneKey.String(string(lane)),
+		kindKey.String(kind.String()),
+	}
+}
+
+func destination(namespace string) attribute.KeyValue {
+	return semconv.MessagingDestinationName(namespace)
+}
+
+func messageID(at domain.Offset) attribute.KeyValue { return semconv.MessagingMessageID(string(at)) }
+
+func conversation(id domain.RequestID) attribute.KeyValue {
+	return semconv.MessagingMessageConversationID(string(id))
+}
+
+func errorType(name string) attribute.KeyValue { return semconv.ErrorTypeKey.String(name) }

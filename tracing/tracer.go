@@ -1,0 +1,210 @@
+package tracing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/roombus/roombus/domain"
+)
+
+// Config is what a tracer can be told. The zero Config works.
+type Config struct {
+	// TracerProvider makes the spans; default: OpenTelemetry's global one, which makes none until the application
+	// sets another.
+	TracerProvider trace.TracerProvider
+	// Propagator writes the trace's context into messages and reads it; default: W3C Trace Context and Baggage,
+	// whatever the global propagator is. All nodes of a cluster need the same.
+	Propagator propagation.TextMapPropagator
+	// Relation ties the span of a message's processing to that of its sending; default: Parent.
+	Relation Relation
+	// System is the attribute messaging.system; default: "roombus".
+	System string
+	// Node is the name of this node, an attribute of all its spans; default: none.
+	Node string
+}
+
+// Relation is how the processing of a message belongs to its sending.
+type Relation uint8
+
+const (
+	// Parent makes the processing a child of the sending: one trace from the emit to all deliveries.
+	Parent Relation = iota
+	// Link makes every node's processing a trace of its own that points at the sending. A broadcast on hundreds of
+	// nodes then stays readable, and each node samples for itself.
+	Link
+)
+
+// scope names the instrumentation.
+const scope = "github.com/roombus/roombus/tracing"
+
+// Tracer decorates ports. Its methods may be called from many goroutines; it has nothing to close.
+type Tracer struct {
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+	relation   Relation
+	system     string
+	node       []attribute.KeyValue
+}
+
+// New returns a tracer.
+func New(config Config) (*Tracer, error) {
+	if config.Relation > Link {
+		return nil, fmt.Errorf("tracing.Config: Relation is %d; it must be Parent or Link", config.Relation)
+	}
+	if config.TracerProvider == nil {
+		config.TracerProvider = otel.GetTracerProvider()
+	}
+	if config.Propagator == nil {
+		config.Propagator = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+	}
+	if config.System == "" {
+		config.System = "roombus"
+	}
+	t := &Tracer{
+		tracer:     config.TracerProvider.Tracer(scope, trace.WithSchemaURL(schemaURL)),
+		propagator: config.Propagator,
+		relation:   config.Relation,
+		system:     config.System,
+	}
+	if config.Node != "" {
+		t.node = []attribute.KeyValue{nodeKey.String(config.Node)}
+	}
+	return t, nil
+}
+
+// lane is how a message travels.
+type lane string
+
+const (
+	logLane     lane = "log"
+	channelLane lane = "channel"
+)
+
+// spans are the beginnings of all spans of one operation on one lane, made once: what does not differ from message to
+// message costs nothing a message.
+type spans struct {
+	tracer *Tracer
+	names  [domain.KindGoodbye + 1]string
+	starts [domain.KindGoodbye + 1][]trace.SpanStartOption
+}
+
+func (t *Tracer) spans(o operation, l lane) *spans {
+	s := &spans{tracer: t}
+	for kind := domain.KindInitialHeartbeat; kind.Valid(); kind++ {
+		s.names[kind] = o.name + " " + kind.String()
+		s.starts[kind] = []trace.SpanStartOption{
+			trace.WithSpanKind(o.kind),
+			trace.WithAttributes(append(o.attributes(t.system, l, kind), t.node...)...),
+		}
+	}
+	return s
+}
+
+// start begins the span of a message. Further options must not be kept by the caller.
+func (s *spans) start(ctx context.Context, m *domain.Message, more ...trace.SpanStartOption) (context.Context, trace.Span) {
+	kind := m.Kind()
+	options := s.starts[kind]
+	if len(more) > 0 {
+		options = append(slices.Clip(options), more...)
+	}
+	ctx, span := s.tracer.tracer.Start(ctx, s.names[kind], options...)
+	if span.IsRecording() {
+		span.SetAttributes(destination(m.Namespace), senderKey.String(string(m.Node)))
+		if id := requestOf(m.Body); id != "" {
+			span.SetAttributes(conversation(id))
+		}
+	}
+	return ctx, span
+}
+
+// received begins the span of a message that was received, at the given time (zero: now). ctx is the receiver's own.
+func (s *spans) received(ctx context.Context, m *domain.Message, at time.Time) (context.Context, trace.Span) {
+	ctx = s.tracer.propagator.Extract(ctx, carrier(m.Headers))
+	var more []trace.SpanStartOption
+	if !at.IsZero() {
+		more = append(more, trace.WithTimestamp(at))
+	}
+	if s.tracer.relation == Link {
+		more = append(more, trace.WithNewRoot())
+		if sender := trace.SpanContextFromContext(ctx); sender.IsValid() {
+			more = append(more, trace.WithLinks(trace.Link{SpanContext: sender}))
+		}
+	}
+	return s.start(ctx, m, more...)
+}
+
+// isTraced reports whether messages of a kind have spans: those do not that nodes say without a reason.
+func isTraced(kind domain.Kind) bool {
+	switch kind {
+	case domain.KindInitialHeartbeat, domain.KindHeartbeat, domain.KindGoodbye:
+		return false
+	default:
+		return true
+	}
+}
+
+// isAnswer reports whether messages of a kind are for one node alone, although all nodes may read them.
+func isAnswer(kind domain.Kind) bool {
+	switch kind {
+	case domain.KindFetchSocketsReply, domain.KindServerSideEmitReply, domain.KindAckClientCount, domain.KindAck:
+		return true
+	default:
+		return false
+	}
+}
+
+func requestOf(b domain.Body) domain.RequestID {
+	switch b := b.(type) {
+	case *domain.Broadcast:
+		return b.Request
+	case *domain.FetchSockets:
+		return b.Request
+	case *domain.FetchSocketsReply:
+		return b.Request
+	case *domain.ServerSideEmit:
+		return b.Request
+	case *domain.ServerSideEmitReply:
+		return b.Request
+	case *domain.AckClientCount:
+		return b.Request
+	case *domain.Ack:
+		return b.Request
+	default:
+		return ""
+	}
+}
+
+// fail marks a span as failed. Errors of the ports carry neither payloads nor passwords.
+func fail(span trace.Span, err error) {
+	span.SetStatus(codes.Error, err.Error())
+	span.SetAttributes(errorType(typeOf(err)))
+}
+
+// typeOf is an error as one of a few words. The outcome of a publish comes before its reason.
+func typeOf(err error) string {
+	for _, known := range []struct {
+		err  error
+		name string
+	}{
+		{domain.ErrNotPublished, "not_published"},
+		{domain.ErrUnknown, "unknown_outcome"},
+		{domain.ErrClosed, "closed"},
+		{domain.ErrUnsupported, "unsupported"},
+		{context.DeadlineExceeded, "timeout"},
+		{context.Canceled, "canceled"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.name
+		}
+	}
+	return "_OTHER"
+}
