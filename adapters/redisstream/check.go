@@ -1,0 +1,158 @@
+package redisstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Check asks Redis whether it can serve the transport: that it answers, that it is version 7.0 or later, that the user
+// has the rights. The error is one sentence that says what to do. The warnings are for the operator: settings that
+// can lose messages later.
+func (t *Transport) Check(ctx context.Context) (warnings []string, err error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.config.PublishTimeout)
+		defer cancel()
+	}
+	client := t.servers.shared
+	if err := client.Ping(ctx).Err(); err != nil {
+		return nil, explain(err, "check Redis")
+	}
+	if err := t.checkRights(ctx); err != nil {
+		return nil, err
+	}
+	info, err := client.Info(ctx, "server", "memory").Result()
+	switch {
+	case err != nil && isReply(err):
+		warnings = append(warnings, "the Redis user may not run INFO: the version and maxmemory-policy were not checked")
+	case err != nil:
+		return nil, explain(err, "check Redis")
+	default:
+		policy, err := checkInfo(info)
+		if err != nil {
+			return nil, err
+		}
+		warnings = append(warnings, policy...)
+	}
+	return append(warnings, t.checkKill(ctx)...), nil
+}
+
+// checkInfo looks at what a server says of itself.
+func checkInfo(info string) (warnings []string, err error) {
+	fields := make(map[string]string)
+	for line := range strings.Lines(info) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[name] = value
+		}
+	}
+	version := fields["redis_version"]
+	major, _, _ := strings.Cut(version, ".")
+	if n, err := strconv.Atoi(major); err == nil && n < 7 {
+		return nil, fmt.Errorf("redis %s is too old: lost messages can only be noticed with version 7.0 or later; "+
+			"upgrade it", version)
+	}
+	if policy := fields["maxmemory_policy"]; strings.HasPrefix(policy, "allkeys-") && fields["maxmemory"] != "0" {
+		warnings = append(warnings, fmt.Sprintf("maxmemory-policy is %s: Redis may evict the stream and lose every "+
+			"message in it; set it to noeviction or volatile-ttl", policy))
+	}
+	return warnings, nil
+}
+
+// probe is a command that changes nothing, to see whether the user may run it.
+type probe struct {
+	name string
+	args []any
+}
+
+// checkRights runs every command that is needed in a form that changes nothing. Redis looks at the user's rights
+// before anything else, so whatever else it answers, the right is there.
+func (t *Transport) checkRights(ctx context.Context) error {
+	stream, session := t.config.Stream, t.config.SessionKeyPrefix+"rights"
+	keys := newSessionKeys(session)
+	probes := []probe{
+		{"XADD", []any{"xadd", stream, "0-0", "a", "b"}}, // an id that no entry can have
+		{"XREAD", []any{"xread", "count", 1, "streams", stream, "$"}},
+		{"XRANGE", []any{"xrange", stream, "0-1", "0-1", "count", 1}},
+		{"XINFO STREAM", []any{"xinfo", "stream", stream}},
+		{"MULTI", nil},
+		{"EVAL and EXISTS", []any{
+			"eval", "return redis.call('EXISTS', unpack(KEYS))", 3, keys.session, keys.claimed, keys.claim,
+		}},
+		{"EVALSHA", []any{"evalsha", strings.Repeat("0", 40), 1, keys.session}}, // no script has this sum
+		{"GET", []any{"get", keys.session}},
+		{"SET", []any{"set", keys.session, "", "xx"}}, // only where there is one
+		{"DEL", []any{"del", keys.session}},
+		{"RENAME", []any{"rename", keys.session, keys.claimed}},
+		{"RENAMENX", []any{"renamenx", keys.session, keys.claimed}},
+	}
+	var missing []string
+	for _, p := range probes {
+		var err error
+		if p.args == nil {
+			_, err = t.servers.shared.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+				return pipe.XRangeN(ctx, stream, "0-1", "0-1", 1).Err()
+			})
+		} else {
+			err = t.servers.shared.Do(ctx, p.args...).Err()
+		}
+		switch {
+		case err == nil, errors.Is(err, redis.Nil):
+		case isRefusal(err):
+			missing = append(missing, p.name)
+		case !isReply(err):
+			return explain(err, "check Redis")
+		case strings.Contains(err.Error(), "WRONGTYPE"):
+			return fmt.Errorf("the key %s in Redis is no stream: choose another stream name, or remove it", stream)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the Redis user lacks rights to %s: give it (ACL SETUSER) the keys ~%s ~%s* ~{%s* and "+
+			"these commands", strings.Join(missing, ", "), stream, t.config.SessionKeyPrefix, t.config.SessionKeyPrefix)
+	}
+	return nil
+}
+
+// isRefusal reports whether a server said that the user may not do this, or not in a script.
+func isRefusal(err error) bool {
+	return isReply(err) &&
+		(strings.Contains(err.Error(), "NOPERM") || strings.Contains(err.Error(), "The user executing the script can't"))
+}
+
+// checkKill warns when publishers cannot end an old connection.
+func (t *Transport) checkKill(ctx context.Context) []string {
+	err := t.servers.shared.Do(ctx, "client", "kill", "id", "0", "addr", "none:0").Err()
+	if err == nil || !isRefusal(err) {
+		err = t.servers.shared.Do(ctx, "client", "info").Err()
+	}
+	if err != nil && isRefusal(err) {
+		return []string{"the Redis user may not run CLIENT KILL and CLIENT INFO: a publish whose answer is lost " +
+			"cannot be tried again, and ends with an error"}
+	}
+	return nil
+}
+
+// explain makes a sentence that says what to do of what went wrong.
+func explain(err error, doing string) error {
+	var failed *net.OpError
+	switch {
+	case err == nil:
+		return nil
+	case redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"),
+		strings.Contains(err.Error(), "invalid username-password"), strings.Contains(err.Error(), "AUTH failed"):
+		return fmt.Errorf("%s: Redis does not accept the user and password: check those in the URL: %w", doing, err)
+	case isRefusal(err):
+		return fmt.Errorf("%s: the Redis user lacks a right: give it (ACL SETUSER): %w", doing, err)
+	case isReply(err):
+		return fmt.Errorf("%s: Redis refused: %w", doing, err)
+	case errors.As(err, &failed) && failed.Op == "dial":
+		return fmt.Errorf("%s: Redis cannot be reached; check that it runs and that the address is right: %w", doing, err)
+	default:
+		return fmt.Errorf("%s: Redis does not answer: %w", doing, err)
+	}
+}

@@ -1,0 +1,11 @@
+-- ARGV are the claimer, a text of this claim alone, and how long it holds in milliseconds. The answer is the value, or
+-- nothing.
+local mine = ARGV[1] .. ':' .. ARGV[2]
+local holder = redis.call('GET', claim)
+if holder and holder ~= mine then return false end
+if not holder then
+  if redis.call('EXISTS', session) == 0 then return false end
+  redis.call('RENAME', session, claimed)
+  redis.call('SET', claim, mine, 'PX', ARGV[3])
+end
+return redis.call('GET', claimed)

@@ -1,0 +1,229 @@
+package redisstream
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/roombus/roombus/adapters/watermill"
+	"github.com/roombus/roombus/domain"
+)
+
+// reader is the goroutine that reads one stream for one handler. Its cursor is its own: it resumes after the last
+// entry that it handed over, whatever happens to its connection.
+type reader struct {
+	subscriber *Subscriber
+	handler    watermill.TailHandler
+	done       chan struct{}
+
+	// ctx ends with the reader; it bounds the making of connections.
+	ctx    context.Context //nolint:containedctx // the reader's own life, not a caller's
+	cancel context.CancelFunc
+
+	mu   sync.Mutex
+	conn *connection // closed to end a read that waits
+
+	// Of the goroutine.
+	place   place
+	gap     *domain.Gap // told before anything else
+	checked time.Time   // when the place was last compared with the server's
+	read    time.Time   // when the last read came back
+	full    bool        // the last read brought as much as was asked for
+	batch   []watermill.Received
+	ids     []entryID
+}
+
+func newReader(s *Subscriber, at place, h watermill.TailHandler) *reader {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &reader{
+		subscriber: s, handler: h, done: make(chan struct{}), ctx: ctx, cancel: cancel,
+		place: at, checked: time.Now(),
+	}
+}
+
+// Close ends the reader and returns when its handler will not be called again.
+func (r *reader) Close() error {
+	r.cancel()
+	r.mu.Lock()
+	conn := r.conn
+	r.mu.Unlock()
+	if conn != nil {
+		conn.close()
+	}
+	<-r.done
+	s := r.subscriber
+	s.mu.Lock()
+	delete(s.readers, r)
+	s.mu.Unlock()
+	return nil
+}
+
+// Pauses between attempts to read again, before jitter.
+const minReadPause, maxReadPause = 20 * time.Millisecond, 2 * time.Second
+
+func (r *reader) run() {
+	defer close(r.done)
+	defer r.disconnect()
+	if r.gap != nil {
+		r.handler.HandleNotice(r.gap)
+	}
+	told := "" // the refusal that was last told
+	for pause := minReadPause; r.ctx.Err() == nil; {
+		err := r.step()
+		if err == nil {
+			pause, told = minReadPause, ""
+			continue
+		}
+		if r.ctx.Err() != nil {
+			return
+		}
+		r.disconnect()
+		// A lost connection mends itself. A refusal that will not pass is told once.
+		if isReply(err) && !isPassing(err) && told != err.Error() {
+			told = err.Error()
+			r.handler.HandleNotice(&domain.BadEntry{
+				Stream: r.place.stream, Err: explain(err, "read "+r.place.stream),
+			})
+		}
+		r.subscriber.servers.refresh(r.ctx)
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		case <-r.ctx.Done():
+		}
+		pause = min(2*pause, maxReadPause)
+	}
+}
+
+// maxAway is how long a handler may take before the reader looks whether the stream has run away meanwhile.
+const maxAway = 50 * time.Millisecond
+
+// step reads once, compares places when it is time to, and hands over what came.
+func (r *reader) step() error {
+	if err := r.connect(); err != nil {
+		return err
+	}
+	away := r.full || time.Since(r.read) >= maxAway || time.Since(r.checked) >= r.subscriber.config.Block
+	messages, info, err := r.fetch(away)
+	if err != nil {
+		return err
+	}
+	r.read = time.Now()
+	r.take(messages)
+	full := int64(len(messages)) >= r.subscriber.config.ReadCount
+	if full && info == nil {
+		// It may have been waiting for a while that is long enough for the stream to run away.
+		now, err := fetchInfo(r.ctx, r.conn.client, r.place.stream)
+		if err != nil {
+			return err
+		}
+		info = &now
+	}
+	if info != nil {
+		r.checked = time.Now()
+		notice, discard := r.place.check(*info, r.ids)
+		if notice != nil {
+			r.handler.HandleNotice(notice)
+		}
+		if discard {
+			r.full = true // look again at once
+			return nil
+		}
+	}
+	r.full = full
+	if len(r.batch) > 0 {
+		r.handler.HandleBatch(r.batch)
+	}
+	r.place.advance(r.ids)
+	if !full {
+		r.handler.HandleNotice(&domain.AtTail{
+			Stream: r.place.stream, Cursor: r.place.cursor.offset(), Time: time.Now(),
+		})
+	}
+	return nil
+}
+
+// fetch reads what comes after the cursor, and with it, in the same breath, what the server says of the stream.
+func (r *reader) fetch(withInfo bool) ([]redis.XMessage, *streamInfo, error) {
+	args := &redis.XReadArgs{
+		Streams: []string{r.place.stream, r.place.cursor.String()},
+		Count:   r.subscriber.config.ReadCount,
+		Block:   r.subscriber.config.Block,
+	}
+	if !withInfo {
+		messages, err := readMessages(r.conn.client.XRead(r.ctx, args))
+		return messages, nil, err
+	}
+	pipe := r.conn.client.Pipeline()
+	reading, looking := pipe.XRead(r.ctx, args), pipe.XInfoStream(r.ctx, r.place.stream)
+	if _, err := pipe.Exec(r.ctx); err != nil && !isReply(err) && !errors.Is(err, redis.Nil) {
+		return nil, nil, err
+	}
+	messages, err := readMessages(reading)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := readInfo(looking)
+	return messages, &info, err
+}
+
+func readMessages(command *redis.XStreamSliceCmd) ([]redis.XMessage, error) {
+	streams, err := command.Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil || len(streams) == 0 {
+		return nil, err
+	}
+	return streams[0].Messages, nil
+}
+
+// take makes the batch of what was read.
+func (r *reader) take(messages []redis.XMessage) {
+	clear(r.batch)
+	r.batch, r.ids = r.batch[:0], r.ids[:0]
+	for i := range messages {
+		id, _ := parseID(messages[i].ID) // a server's id is one
+		r.ids = append(r.ids, id)
+		r.batch = append(r.batch, received(&messages[i], id))
+	}
+}
+
+func received(m *redis.XMessage, id entryID) watermill.Received {
+	decoded, err := unmarshal(m.Values)
+	return watermill.Received{Offset: domain.Offset(m.ID), Time: id.time(), Message: decoded, Err: err}
+}
+
+// connect sees to a connection. The first read on a new one looks where the stream stands.
+func (r *reader) connect() error {
+	if r.conn != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, dialTimeout)
+	defer cancel()
+	conn, err := r.subscriber.servers.connect(ctx, r.place.stream, r.subscriber.config.Block+dialTimeout)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.conn = conn
+	r.mu.Unlock()
+	if r.ctx.Err() != nil { // Close may have come before it could see the connection
+		return r.ctx.Err()
+	}
+	r.checked = time.Time{}
+	return nil
+}
+
+func (r *reader) disconnect() {
+	r.mu.Lock()
+	conn := r.conn
+	r.conn = nil
+	r.mu.Unlock()
+	if conn != nil {
+		conn.close()
+	}
+}

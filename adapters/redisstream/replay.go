@@ -1,0 +1,89 @@
+package redisstream
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/roombus/roombus/adapters/watermill"
+	"github.com/roombus/roombus/domain"
+)
+
+// defaultPage is how many entries a replay looks at when it is not told.
+const defaultPage = 1000
+
+// Replay reads again what the stream holds after one position, up to and including another; see watermill.Replayer. A
+// range is whole when the stream still begins at or before its beginning, or was never trimmed; else the error is
+// domain.ErrGap. A position that is no entry id, or that the stream has not reached, is domain.ErrBadOffset.
+func (s *Subscriber) Replay(
+	ctx context.Context, stream string, after, through domain.Offset, limit int,
+) (watermill.Range, error) {
+	from, ok := parseID(after)
+	if !ok && after != "" {
+		return watermill.Range{}, domain.ErrBadOffset
+	}
+	to, ok := parseID(through)
+	if !ok && through != "" {
+		return watermill.Range{}, domain.ErrBadOffset
+	}
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.config.PublishTimeout)
+		defer cancel()
+	}
+	start, end := "-", "+"
+	if after != "" {
+		start = "(" + from.String()
+	}
+	if through != "" {
+		end = to.String()
+	}
+	// In one transaction, so that nothing is trimmed between the look and the reading.
+	var reading *redis.XMessageSliceCmd
+	var looking *redis.XInfoStreamCmd
+	_, err := s.servers.shared.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		looking = pipe.XInfoStream(ctx, stream)
+		reading = pipe.XRangeN(ctx, stream, start, end, int64(limit))
+		return nil
+	})
+	if err != nil && !isReply(err) {
+		return watermill.Range{}, err
+	}
+	info, err := readInfo(looking)
+	if err != nil {
+		return watermill.Range{}, err
+	}
+	if err := holds(info, from); err != nil {
+		return watermill.Range{}, err
+	}
+	messages, err := reading.Result()
+	if err != nil {
+		return watermill.Range{}, fmt.Errorf("read a range: %w", err)
+	}
+	part := watermill.Range{Next: after, Done: len(messages) < limit}
+	for i := range messages {
+		id, _ := parseID(messages[i].ID) // a server's id is one
+		part.Entries = append(part.Entries, received(&messages[i], id))
+		part.Next = domain.Offset(messages[i].ID)
+		part.Done = part.Done || through != "" && id.compare(to) >= 0
+	}
+	return part, nil
+}
+
+// holds decides whether a stream holds everything after a position.
+func holds(info streamInfo, after entryID) error {
+	switch {
+	case after.compare(info.last) > 0:
+		return fmt.Errorf("%w: the stream has not come that far", domain.ErrBadOffset)
+	case after == info.last, info.added == info.length:
+		return nil
+	case info.length == 0, after.compare(info.first) < 0:
+		return domain.ErrGap
+	default:
+		return nil
+	}
+}

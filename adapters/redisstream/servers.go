@@ -1,0 +1,234 @@
+package redisstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// servers makes connections of its own out of a client's options. Publishing, reading and everything else need
+// different settings: a publisher must not be retried behind its back, a blocked reader must not use up the pool that
+// others need, and both must notice a silent peer.
+type servers struct {
+	// single are the options for one server or for the master that Sentinel names; nil for a cluster.
+	single *redis.Options
+	// cluster finds who holds a key; nil otherwise.
+	cluster *redis.ClusterClient
+	// shared is for sessions, replays and checks; in a cluster it is the same.
+	shared redis.UniversalClient
+}
+
+// dialTimeout bounds the making of a connection.
+const dialTimeout = 2 * time.Second
+
+// newServers copies the client's options. The client itself is not used, but a Sentinel client must stay open: its
+// options refer to it.
+func newServers(client redis.UniversalClient) (*servers, error) {
+	switch c := client.(type) {
+	case *redis.Client:
+		options := *c.Options()
+		shared := options
+		shared.ContextTimeoutEnabled = true
+		withoutPushes(&shared)
+		return &servers{single: &options, shared: redis.NewClient(&shared)}, nil
+	case *redis.ClusterClient:
+		options := *c.Options()
+		options.ContextTimeoutEnabled = true
+		options.PushNotificationProcessor = nil
+		options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+		cluster := redis.NewClusterClient(&options)
+		return &servers{cluster: cluster, shared: cluster}, nil
+	case nil:
+		return nil, errors.New("no Redis client: pass a *redis.Client or a *redis.ClusterClient")
+	default:
+		return nil, fmt.Errorf("a Redis client of type %T: its options cannot be copied; pass a *redis.Client "+
+			"(one server, or Sentinel) or a *redis.ClusterClient", client)
+	}
+}
+
+// withoutPushes turns off what the server may push on a connection: moving a connection behind a publisher's back would
+// hide which one has bytes in flight. The processor of pushes must not be shared with the client that was copied.
+func withoutPushes(options *redis.Options) {
+	options.PushNotificationProcessor = nil
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+}
+
+// Close closes what newServers opened.
+func (s *servers) Close() error { return s.shared.Close() }
+
+// options are those of the server that holds a key.
+func (s *servers) options(ctx context.Context, key string) (redis.Options, error) {
+	if s.cluster == nil {
+		return *s.single, nil
+	}
+	master, err := s.cluster.MasterForKey(ctx, key)
+	if err != nil {
+		return redis.Options{}, err
+	}
+	return *master.Options(), nil
+}
+
+// refresh looks again for who holds a key, after a server said that it does not.
+func (s *servers) refresh(ctx context.Context) {
+	if s.cluster != nil {
+		s.cluster.ReloadState(ctx)
+	}
+}
+
+// connect makes a client with a single connection to the server that holds a key: nothing is retried, contexts'
+// deadlines are honoured, and a reply may take as long as given.
+func (s *servers) connect(ctx context.Context, key string, reply time.Duration) (*connection, error) {
+	options, err := s.options(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{}
+	dial, greet := options.Dialer, options.OnConnect
+	options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		socket, err := dial(ctx, network, addr)
+		if err == nil {
+			err = c.addSocket(socket)
+		}
+		return socket, err
+	}
+	options.OnConnect = func(ctx context.Context, conn *redis.Conn) error {
+		if greet != nil {
+			if err := greet(ctx, conn); err != nil {
+				return err
+			}
+		}
+		return c.identify(ctx, conn)
+	}
+	options.MaxRetries = -1
+	options.ContextTimeoutEnabled = true
+	options.DialTimeout = min(dialTimeout, options.DialTimeout)
+	options.DialerRetries = 1
+	options.ReadTimeout, options.WriteTimeout = reply, reply
+	options.PoolSize, options.PipelinePoolSize = 1, -1
+	options.MinIdleConns, options.MaxIdleConns, options.MaxActiveConns = 0, 0, 0
+	options.ConnMaxIdleTime, options.ConnMaxLifetime = -1, -1
+	options.PoolTimeout = reply
+	options.Limiter = nil
+	options.AutoPipelineOptions = nil
+	options.ClientSideCacheConfig, options.ClientSideCache = nil, nil
+	withoutPushes(&options)
+	c.client = redis.NewClient(&options)
+	return c, nil
+}
+
+// connection is a client with one connection at a time, and what is known of the connections that it has had.
+type connection struct {
+	client *redis.Client
+
+	mu      sync.Mutex
+	sockets []net.Conn
+	ids     []peerID
+	closed  bool
+	// denied says that the server does not tell a connection its id.
+	denied bool
+}
+
+// peerID names a connection of ours as its server does. The address guards against another connection of the same
+// number, after the server was restarted.
+type peerID struct{ id, addr string }
+
+var errConnectionClosed = errors.New("the connection was closed")
+
+// maxRemembered is how many connections are remembered; more than a handful means that they end on their own, with
+// nothing in flight.
+const maxRemembered = 8
+
+func (c *connection) addSocket(socket net.Conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return errors.Join(errConnectionClosed, socket.Close())
+	}
+	if len(c.sockets) == maxRemembered {
+		c.sockets = c.sockets[1:]
+	}
+	c.sockets = append(c.sockets, socket)
+	return nil
+}
+
+// identify asks the server for the connection's id. Without the right to ask there is none.
+func (c *connection) identify(ctx context.Context, conn *redis.Conn) error {
+	info, err := conn.ClientInfo(ctx).Result()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil:
+		if len(c.ids) == maxRemembered {
+			c.ids = c.ids[1:]
+		}
+		c.ids = append(c.ids, peerID{id: strconv.FormatInt(info.ID, 10), addr: info.Addr})
+		return nil
+	case isReply(err):
+		c.denied = true
+		return nil
+	default:
+		return err
+	}
+}
+
+// peers are the ids of the connections that there were; false when they are not all known.
+func (c *connection) peers() ([]peerID, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ids, !c.denied
+}
+
+// close ends the connection at once, whatever it waits for.
+func (c *connection) close() {
+	c.mu.Lock()
+	c.closed = true
+	for _, socket := range c.sockets {
+		socket.Close() //nolint:gosec // nothing more is expected of it
+	}
+	c.mu.Unlock()
+	c.client.Close() //nolint:gosec // its only connection is closed already
+}
+
+// isReply reports whether err is what a server answered, so that nothing is outstanding.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && !errors.Is(err, redis.Nil) && !errors.Is(err, redis.TxFailedErr)
+}
+
+// isDialError reports whether err is that no connection could be made, so that nothing was sent.
+func isDialError(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op == "dial"
+}
+
+// passing are the beginnings of answers that refuse a command now and may not refuse it later.
+var passing = [...]string{
+	"LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "MOVED", "ASK", "BUSY",
+	"ERR max number of clients",
+}
+
+// isPassing reports whether a server's answer may be another one soon.
+func isPassing(err error) bool {
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		return false
+	}
+	text := reply.Error()
+	if _, cause, ok := strings.Cut(text, "discarded because of: "); ok {
+		text = cause
+	}
+	for _, prefix := range passing {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}

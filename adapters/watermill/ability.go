@@ -1,0 +1,73 @@
+package watermill
+
+import (
+	"context"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
+)
+
+// Appender is a message.Publisher that can append under a context's deadline and knows the position that a message
+// got. It numbers what it publishes: it sets [FieldPublisher], [FieldSequence] and [FieldSkipped] where the order is
+// fixed, in what it stores and not in the message.
+type Appender interface {
+	// Append stores a message and returns its position, or domain.ErrNotPublished or domain.ErrUnknown, wrapped with
+	// the reason. With Once it is sent once at the most. m is read until Append returns.
+	Append(ctx context.Context, topic string, m *message.Message, attempts Attempts) (domain.Offset, error)
+}
+
+// Attempts says whether an append may be tried again after an attempt of unknown outcome.
+type Attempts bool
+
+// The two choices.
+const (
+	Retried Attempts = false
+	Once    Attempts = true
+)
+
+// Tailer is a message.Subscriber that can hand over batches with positions, without acknowledgement.
+type Tailer interface {
+	// Tail hands every entry of the topic after a position to h, as ports.Log.Tail has it.
+	Tail(ctx context.Context, topic string, after domain.Offset, h TailHandler) (ports.Subscription, error)
+}
+
+// TailHandler receives what a Tailer reads, one call at a time.
+type TailHandler interface {
+	// HandleBatch receives entries in order. The slice is the Tailer's again when the call returns, the messages are
+	// the handler's to keep.
+	HandleBatch(batch []Received)
+	// HandleNotice receives a notice at its place between the entries.
+	HandleNotice(n domain.Notice)
+}
+
+// Received is a message at its place in a topic.
+type Received struct {
+	Offset domain.Offset
+	// Time is when the broker stored it; zero where it does not say.
+	Time time.Time
+	// Message is nil when Err says why it could not be unmarshalled.
+	Message *message.Message
+	Err     error
+}
+
+// Replayer is a message.Subscriber that can read again what its broker holds.
+type Replayer interface {
+	// Replay returns a part of a topic, as ports.Log.Replay has it.
+	Replay(ctx context.Context, topic string, after, through domain.Offset, limit int) (Range, error)
+}
+
+// Range is a part of a topic: entries in order, where the next part begins, and whether the end was reached.
+type Range struct {
+	Entries []Received
+	Next    domain.Offset
+	Done    bool
+}
+
+// Comparer is a message.Subscriber that can order its positions.
+type Comparer interface {
+	// Compare orders two positions, as ports.Log.Compare has it.
+	Compare(a, b domain.Offset) int
+}

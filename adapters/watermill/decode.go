@@ -1,0 +1,370 @@
+package watermill
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/payload"
+)
+
+// Decode makes a message of a Watermill message that Encode or the Node.js adapter wrote. It takes ownership of the
+// payload. It is as lenient as Node.js is, but what makes a Node.js reader throw is an error here, a [*DecodeError].
+func Decode(msg *message.Message) (domain.Message, error) {
+	kind, err := parseKind(msg.Metadata[FieldKind])
+	if err != nil {
+		return domain.Message{}, err
+	}
+	m := domain.Message{
+		Node:      domain.NodeID(msg.Metadata[FieldNode]),
+		Namespace: msg.Metadata[FieldNamespace],
+		After:     domain.Offset(msg.Metadata[FieldAfter]),
+		Headers:   headers(msg.Metadata),
+	}
+	if m.Namespace == "" {
+		return domain.Message{}, decodeError(FieldNamespace, "missing")
+	}
+	if err := decodeNumbers(&m, msg.Metadata); err != nil {
+		return domain.Message{}, err
+	}
+	m.Body, err = decodeBody(kind, msg.Metadata[FieldInfo], msg.Payload)
+	if err != nil {
+		return domain.Message{}, err
+	}
+	return m, nil
+}
+
+func headers(metadata message.Metadata) domain.Headers {
+	var found domain.Headers
+	for field, value := range metadata {
+		name, ok := headerName(field)
+		if !ok {
+			continue
+		}
+		if found == nil {
+			found = make(domain.Headers, 2)
+		}
+		found[name] = value
+	}
+	return found
+}
+
+func decodeNumbers(m *domain.Message, metadata message.Metadata) (err error) {
+	m.Publisher = domain.PublisherID(metadata[FieldPublisher])
+	if m.Sequence, err = decodeUint(metadata, FieldSequence); err != nil {
+		return err
+	}
+	m.Skipped, err = decodeUint(metadata, FieldSkipped)
+	return err
+}
+
+func decodeUint(metadata message.Metadata, field string) (uint64, error) {
+	text, ok := metadata[field]
+	if !ok {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, decodeError(field, "expected a decimal number")
+	}
+	return n, nil
+}
+
+// decodeBody reads the kinds that have no data; the others have nothing else.
+func decodeBody(kind domain.Kind, info string, data []byte) (domain.Body, error) {
+	switch kind {
+	case domain.KindInitialHeartbeat:
+		h, err := decodeHeartbeat(info)
+		return &domain.InitialHeartbeat{Heartbeat: h}, err
+	case domain.KindHeartbeat:
+		h, err := decodeHeartbeat(info)
+		return &h, err
+	case domain.KindGoodbye:
+		return &domain.Goodbye{}, nil
+	default:
+		return decodeData(kind, data)
+	}
+}
+
+func decodeData(kind domain.Kind, data []byte) (domain.Body, error) {
+	if len(data) == 0 {
+		return nil, decodeError("data", "missing")
+	}
+	var whole domain.Value
+	var err error
+	if data[0] == '{' {
+		whole, err = domain.NewEnvelope(data)
+	} else {
+		whole, err = payload.ParseMsgpack(data)
+	}
+	if err != nil {
+		return nil, &DecodeError{Field: "data", Err: err}
+	}
+	r := &reading{whole: whole}
+	if !r.isObject("data", whole.JSON()) {
+		return nil, r.err
+	}
+	body := r.body(kind)
+	if r.err != nil {
+		return nil, r.err
+	}
+	return body, nil
+}
+
+// reading is the data of one message while it is read. The first thing that is wrong is kept in err, and what is read
+// after it does not count.
+type reading struct {
+	whole domain.Value
+	err   error
+}
+
+func (r *reading) fail(path, reason string) {
+	if r.err == nil {
+		r.err = decodeError(path, reason)
+	}
+}
+
+// parts are the fields that data can have; nil where one is absent.
+type parts struct {
+	packet, requestID, opts, rooms, closing, sockets, clientCount []byte
+}
+
+func (r *reading) parts() (p parts) {
+	for key, value := range domain.Fields(r.whole.JSON()) {
+		switch string(key) {
+		case "packet":
+			p.packet = value
+		case "requestId":
+			p.requestID = value
+		case "opts":
+			p.opts = value
+		case "rooms":
+			p.rooms = value
+		case "close":
+			p.closing = value
+		case "sockets":
+			p.sockets = value
+		case "clientCount":
+			p.clientCount = value
+		}
+	}
+	return p
+}
+
+func (r *reading) body(kind domain.Kind) domain.Body {
+	p := r.parts()
+	switch kind {
+	case domain.KindBroadcast:
+		return r.broadcast(&p)
+	case domain.KindJoin:
+		return &domain.Join{Target: r.target(p.opts), Rooms: r.texts("data.rooms", p.rooms)}
+	case domain.KindLeave:
+		return &domain.Leave{Target: r.target(p.opts), Rooms: r.texts("data.rooms", p.rooms)}
+	case domain.KindDisconnect:
+		return &domain.Disconnect{Target: r.target(p.opts), Close: string(p.closing) == "true"}
+	case domain.KindFetchSockets:
+		return &domain.FetchSockets{Target: r.target(p.opts), Request: r.request(p.requestID)}
+	case domain.KindFetchSocketsReply:
+		return &domain.FetchSocketsReply{
+			Request: r.request(p.requestID), Sockets: r.sockets("data.sockets", p.sockets),
+		}
+	case domain.KindServerSideEmit:
+		return &domain.ServerSideEmit{
+			Request: r.optionalRequest(p.requestID), Packet: r.serverPacket("data.packet", p.packet),
+		}
+	case domain.KindServerSideEmitReply:
+		return &domain.ServerSideEmitReply{Request: r.request(p.requestID), Value: r.value(p.packet)}
+	case domain.KindAckClientCount:
+		return &domain.AckClientCount{
+			Request: r.request(p.requestID), Clients: r.count("data.clientCount", p.clientCount),
+		}
+	default:
+		return &domain.Ack{Request: r.request(p.requestID), Value: r.value(p.packet)}
+	}
+}
+
+func (r *reading) broadcast(p *parts) *domain.Broadcast {
+	b := &domain.Broadcast{Target: r.target(p.opts), Request: r.optionalRequest(p.requestID)}
+	if !r.isObject("data.packet", p.packet) {
+		return b
+	}
+	var kind, event []byte
+	for key, value := range domain.Fields(p.packet) {
+		switch string(key) {
+		case "type":
+			kind = value
+		case "data":
+			event = value
+		case "id":
+			b.AckID = r.ackID("data.packet.id", value)
+		}
+	}
+	// 2 is an event, 5 one with attachments; nothing else is broadcast.
+	if text := string(kind); text != "2" && text != "5" {
+		r.fail("data.packet.type", "expected 2, an event")
+	}
+	if !r.isArray("data.packet.data", event) {
+		return b
+	}
+	packet, err := r.whole.Part(event).Packet()
+	if err != nil && r.err == nil {
+		r.err = &DecodeError{Field: "data.packet.data", Err: err}
+	}
+	b.Packet = packet
+	return b
+}
+
+func (r *reading) serverPacket(path string, json []byte) domain.Packet {
+	if !r.isArray(path, json) {
+		return domain.Packet{}
+	}
+	packet, err := r.whole.Part(json).ServerPacket()
+	if err != nil && r.err == nil {
+		r.err = &DecodeError{Field: path, Err: err}
+	}
+	return packet
+}
+
+// target reads opts. Rooms and flags that are null or absent are empty, as in Node.js; opts itself must be there.
+func (r *reading) target(json []byte) (t domain.Target) {
+	if !r.isObject("data.opts", json) {
+		return t
+	}
+	for key, value := range domain.Fields(json) {
+		if isNull(value) {
+			continue
+		}
+		switch string(key) {
+		case "rooms":
+			t.Rooms = r.texts("data.opts.rooms", value)
+		case "except":
+			t.Except = r.texts("data.opts.except", value)
+		case "flags":
+			t.Flags = r.flags("data.opts.flags", value)
+		}
+	}
+	return t
+}
+
+func (r *reading) flags(path string, json []byte) (f domain.Flags) {
+	if !r.isObject(path, json) {
+		return f
+	}
+	for key, value := range domain.Fields(json) {
+		switch string(key) {
+		case "volatile":
+			// Node.js looks for the key alone: false and null are volatile too.
+			f.Volatile = true
+		case "local":
+			f.Local = string(value) == "true"
+		case "compress":
+			switch string(value) {
+			case "true":
+				f.Compress = domain.CompressOn
+			case "false":
+				f.Compress = domain.CompressOff
+			}
+		case "expectSingleResponse":
+			f.ExpectSingleResponse = string(value) == "true"
+		case "timeout":
+			if ms, err := strconv.ParseFloat(string(value), 64); err == nil {
+				f.Timeout = parseMilliseconds(ms)
+			}
+		}
+	}
+	return f
+}
+
+// optionalRequest reads the id of a request that may be none. Null and an empty text are none: nobody could be waiting
+// for the answers.
+func (r *reading) optionalRequest(json []byte) domain.RequestID {
+	if json == nil || isNull(json) {
+		return ""
+	}
+	return domain.RequestID(r.text("data.requestId", json))
+}
+
+func (r *reading) request(json []byte) domain.RequestID {
+	id := r.optionalRequest(json)
+	if id == "" {
+		r.fail("data.requestId", "missing")
+	}
+	return id
+}
+
+// value is a part as a value, the zero Value where it is absent.
+func (r *reading) value(json []byte) domain.Value {
+	if json == nil {
+		return domain.Value{}
+	}
+	return r.whole.Part(json)
+}
+
+func (r *reading) text(path string, json []byte) string {
+	text, ok := r.whole.Part(json).Text()
+	if !ok {
+		r.fail(path, "expected a string")
+	}
+	return text
+}
+
+// texts reads an array of strings. A number among them, which JavaScript lets through, is taken by its text.
+func (r *reading) texts(path string, json []byte) []string {
+	if !r.isArray(path, json) {
+		return nil
+	}
+	var texts []string
+	for element := range domain.Elements(json) {
+		switch c := element[0]; {
+		case c == '"':
+			texts = append(texts, r.text(path, element))
+		case c == '-' || '0' <= c && c <= '9':
+			texts = append(texts, string(element))
+		default:
+			r.fail(path, "expected an array of strings")
+		}
+	}
+	return texts
+}
+
+func (r *reading) count(path string, json []byte) int {
+	n, err := strconv.ParseFloat(string(json), 64)
+	if err != nil || n < 0 || n != math.Trunc(n) || n > math.MaxInt32 {
+		r.fail(path, "expected a number of sockets")
+		return 0
+	}
+	return int(n)
+}
+
+// ackID reads the id of a direct emit with ack; null is none.
+func (r *reading) ackID(path string, json []byte) *uint64 {
+	if isNull(json) {
+		return nil
+	}
+	n, err := strconv.ParseUint(string(json), 10, 64)
+	if err != nil {
+		r.fail(path, "expected a number without sign and fraction")
+		return nil
+	}
+	return &n
+}
+
+func (r *reading) isObject(path string, json []byte) bool {
+	return r.begins(path, json, '{', "expected an object")
+}
+
+func (r *reading) isArray(path string, json []byte) bool {
+	return r.begins(path, json, '[', "expected an array")
+}
+
+func (r *reading) begins(path string, json []byte, with byte, reason string) bool {
+	if len(json) == 0 {
+		reason = "missing"
+	} else if json[0] == with {
+		return true
+	}
+	r.fail(path, reason)
+	return false
+}
