@@ -18,6 +18,8 @@ type stream struct {
 	gap bool
 	// forgetAt is the entry time at which publishers that were not heard for long are forgotten next.
 	forgetAt time.Time
+	// swept is when the reader last stood at the tail and the namespaces were looked through.
+	swept time.Time
 }
 
 const (
@@ -25,6 +27,9 @@ const (
 	clockStep = 2 * time.Second
 	// publisherMemory is how long a publisher's numbers are kept after its last entry: far longer than any retry.
 	publisherMemory = 10 * time.Minute
+	// sweepPause is the least time between two looks through the namespaces: a reader under moderate load stands at
+	// the tail thousands of times a second.
+	sweepPause = 100 * time.Millisecond
 )
 
 // reader is a node as the log's handler.
@@ -166,7 +171,10 @@ func (r reader) HandleNotice(ctx context.Context, notice domain.Notice) {
 func (n *Node) atTail(ctx context.Context, at *domain.AtTail) {
 	s := n.streamOf(at.Stream)
 	now := s.clock.Tail(at.Time)
-	s.gap = false
+	if !s.gap && at.Time.Sub(s.swept) < sweepPause {
+		return
+	}
+	s.gap, s.swept = false, at.Time
 	n.eachOf(at.Stream, func(ns *namespace) {
 		ns.reading = max(ns.reading, now)
 		ns.fence.Pass(at.Cursor)
