@@ -5,7 +5,9 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
 # How long `make fuzz` spends on each target.
 FUZZTIME ?= 60s
-# What `make bench` runs: a regular expression, and how often.
+# What `make bench` is told, such as BENCHFLAGS='-rounds 5 -json figures.json' (-help says what there is).
+BENCHFLAGS ?=
+# What `make bench-go` runs: a regular expression, and how often.
 BENCH ?= .
 BENCHCOUNT ?= 1
 
@@ -49,7 +51,11 @@ generate: ## Generate the code of the wire injectors
 	@go tool wire gen ./...
 
 .PHONY: bench
-bench: ## Run the benchmarks of the packages (BENCH=regexp, BENCHCOUNT=n)
+bench: ## Compare the transport with its peers, on a Redis of its own (BENCHFLAGS=-help says more)
+	@cd bench && go run ./transport $(BENCHFLAGS)
+
+.PHONY: bench-go
+bench-go: ## Run the benchmarks of the packages (BENCH=regexp, BENCHCOUNT=n)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCHCOUNT) ./...
 
 .PHONY: bench-websocket
