@@ -26,8 +26,6 @@ type Config struct {
 	// RequestTimeout is how long answers are waited for where neither the context nor the call says it; default
 	// 5 s, as in Node.js.
 	RequestTimeout time.Duration
-	// PublishTimeout is how long an append may take where the context has no deadline; default 5 s.
-	PublishTimeout time.Duration
 	// Observer is told what the core wants seen; default: nobody.
 	Observer ports.Observer
 }
@@ -36,7 +34,6 @@ const (
 	defaultHeartbeatInterval = 5 * time.Second
 	defaultHeartbeatTimeout  = 10 * time.Second
 	defaultRequestTimeout    = 5 * time.Second
-	defaultPublishTimeout    = 5 * time.Second
 )
 
 func (c Config) withDefaults(id domain.NodeID) (Config, error) {
@@ -51,7 +48,6 @@ func (c Config) withDefaults(id domain.NodeID) (Config, error) {
 		{"HeartbeatInterval", &c.HeartbeatInterval, defaultHeartbeatInterval},
 		{"HeartbeatTimeout", &c.HeartbeatTimeout, defaultHeartbeatTimeout},
 		{"RequestTimeout", &c.RequestTimeout, defaultRequestTimeout},
-		{"PublishTimeout", &c.PublishTimeout, defaultPublishTimeout},
 	} {
 		if *d.value < 0 {
 			return c, fmt.Errorf("app.Config: %s is %s; it must not be negative", d.name, *d.value)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/ports"
@@ -13,28 +12,16 @@ import (
 // Emitter publishes to the cluster from a process that is no node: a job, a worker, an HTTP handler elsewhere. It is
 // never counted, never answers and reads nothing. Its methods may be called from many goroutines.
 type Emitter struct {
-	log     ports.Log
-	timeout time.Duration
+	log ports.Log
 }
 
-// EmitterConfig is what an emitter can be told. The zero EmitterConfig works.
-type EmitterConfig struct {
-	// PublishTimeout is how long an append may take where the context has no deadline; default 5 s.
-	PublishTimeout time.Duration
-}
-
-// NewEmitter returns an emitter over a log, which it does not close.
-func NewEmitter(log ports.Log, config EmitterConfig) (*Emitter, error) {
+// NewEmitter returns an emitter over a log, which it does not close. Where a call's context has no deadline the log's
+// own holds.
+func NewEmitter(log ports.Log) (*Emitter, error) {
 	if log == nil {
 		return nil, errors.New("app.NewEmitter: an emitter needs a log")
 	}
-	if config.PublishTimeout < 0 {
-		return nil, fmt.Errorf("app.EmitterConfig: PublishTimeout is %s; it must not be negative", config.PublishTimeout)
-	}
-	if config.PublishTimeout == 0 {
-		config.PublishTimeout = defaultPublishTimeout
-	}
-	return &Emitter{log: log, timeout: config.PublishTimeout}, nil
+	return &Emitter{log: log}, nil
 }
 
 // Broadcast sends a packet to the sockets of a namespace that the target means, and returns its position in the log.
@@ -65,11 +52,6 @@ var errLocalEmitter = errors.New("an emitter has no local sockets: leave out the
 func (e *Emitter) append(ctx context.Context, namespace string, body domain.Body) (domain.Offset, error) {
 	if namespace == "" || namespace[0] != '/' {
 		return "", fmt.Errorf("namespace %q: a namespace begins with a slash", namespace)
-	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, e.timeout)
-		defer cancel()
 	}
 	at, err := e.log.Append(ctx, &domain.Message{Node: domain.EmitterID, Namespace: namespace, Body: body})
 	if err != nil {

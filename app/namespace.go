@@ -132,8 +132,6 @@ func (n *Node) append(ctx context.Context, ns *namespace, body domain.Body) (dom
 	ticket := ns.fence.Begin()
 	ns.mu.Unlock()
 
-	ctx, cancel := n.bounded(ctx)
-	defer cancel()
 	at, err := n.log.Append(ctx, n.message(ns, body))
 
 	ns.mu.Lock()
@@ -147,17 +145,4 @@ func (n *Node) append(ctx context.Context, ns *namespace, body domain.Body) (dom
 		return "", fmt.Errorf("publish in %s: %w", ns.name, err)
 	}
 	return at, nil
-}
-
-// bounded gives a context the deadline for publishing if it has none, and ends it when the closing node loses its
-// patience.
-func (n *Node) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	var cancel context.CancelFunc
-	if _, ok := ctx.Deadline(); ok {
-		ctx, cancel = context.WithCancel(ctx)
-	} else {
-		ctx, cancel = context.WithTimeout(ctx, n.config.PublishTimeout)
-	}
-	stop := context.AfterFunc(n.patience, cancel)
-	return ctx, func() { stop(); cancel() }
 }

@@ -47,12 +47,9 @@ type Node struct {
 	handlers *executor // the application's handlers of server-side emits, in order
 	outbox   *executor // answers to other nodes, which wait for the log
 
-	// ctx ends when the node begins to close, patience a little later: appends under way may finish until then.
-	ctx      context.Context //nolint:containedctx // the node's lifetime, no caller's
-	cancel   context.CancelFunc
-	patience context.Context //nolint:containedctx // likewise
-	giveUp   context.CancelFunc
-	done     chan struct{}
+	ctx    context.Context //nolint:containedctx // the node's lifetime, no caller's: it ends when the node closes
+	cancel context.CancelFunc
+	done   chan struct{}
 }
 
 type nodeState uint8
@@ -68,7 +65,9 @@ const (
 	maxWaitingHandlers = 10_000
 	maxWaitingAnswers  = 100_000
 	answerWorkers      = 16
-	// goodbyeTimeout bounds how long Close waits for appends under way, and then tries to tell the others.
+	// answerTimeout bounds how long a heartbeat or an answer may take.
+	answerTimeout = 5 * time.Second
+	// goodbyeTimeout bounds how long Close tries to tell the others.
 	goodbyeTimeout = time.Second
 )
 
@@ -97,7 +96,6 @@ func NewNode(log ports.Log, channel ports.Channel, sessions ports.Sessions, conf
 	}
 	n.requests.pending = make(map[domain.RequestID]*pending)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.patience, n.giveUp = context.WithCancel(context.Background())
 	return n, nil
 }
 
@@ -260,10 +258,10 @@ func (n *Node) Nodes(namespace string) []domain.Member {
 // Done is closed when the node has closed.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
-// Close leaves the cluster: calls that wait for answers return with what they have, appends under way get a second to
-// finish, then the others are told (for up to a second), and everything that the node started has ended when Close
-// returns. It does not close its edges: close a server first, so that its clients' last messages go out. Calling it
-// again waits for the first call.
+// Close leaves the cluster: calls that wait for answers return with what they have, appends under way finish within
+// their own deadlines, then the others are told (for up to a second), and everything that the node started has ended
+// when Close returns. It does not close its edges: close a server first, so that its clients' last messages go out.
+// Calling it again waits for the first call.
 func (n *Node) Close() error {
 	n.mu.Lock()
 	if n.state == nodeClosed {
@@ -279,10 +277,7 @@ func (n *Node) Close() error {
 	defer close(n.done)
 
 	n.cancel()
-	impatient := time.AfterFunc(goodbyeTimeout, n.giveUp)
 	n.working.Wait()
-	impatient.Stop()
-	n.giveUp()
 	n.loops.Wait()
 	n.handlers.close()
 	n.outbox.close()
@@ -314,9 +309,9 @@ func (n *Node) observe(ctx context.Context, e domain.Event) {
 	}
 }
 
-// while returns a context with the values of ctx that ends after a publish may take, or with the node.
+// while returns a context with the values of ctx that ends after answerTimeout, or with the node.
 func (n *Node) while(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.PublishTimeout)
-	stop := context.AfterFunc(n.patience, cancel)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+	stop := context.AfterFunc(n.ctx, cancel)
 	return ctx, func() { stop(); cancel() }
 }

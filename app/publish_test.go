@@ -316,7 +316,7 @@ func TestEmitterPublishesWithoutBeingANode(t *testing.T) {
 		c.nodes[b].edge.connect("s", "r")
 		transport := c.memory.Member()
 		defer func() { _ = transport.Close() }()
-		emitter, err := app.NewEmitter(transport.Log(), app.EmitterConfig{})
+		emitter, err := app.NewEmitter(transport.Log())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,7 +116,7 @@ func emitterPublisher(ctx context.Context, s setup) (sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	emitter, err := app.NewEmitter(transport.Log(), app.EmitterConfig{})
+	emitter, err := app.NewEmitter(transport.Log())
 	if err != nil {
 		return nil, errors.Join(err, transport.Close())
 	}
