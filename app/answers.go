@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/roombus/roombus/domain"
 )
@@ -57,6 +58,7 @@ func (n *Node) answerServerSideEmit(ctx context.Context, ns *namespace, s *domai
 			})
 		}
 	}
+	reply = firstOf(len(n.edges), reply)
 	run := func() {
 		for _, e := range n.edges {
 			n.runHandler(ctx, ns, func(ctx context.Context) { e.ServerSideEmit(ctx, ns.name, s.Packet, reply) })
@@ -64,6 +66,19 @@ func (n *Node) answerServerSideEmit(ctx context.Context, ns *namespace, s *domai
 	}
 	if !n.handlers.submit(run) && n.ctx.Err() == nil {
 		n.observe(ctx, &domain.Dropped{Namespace: ns.name, Kind: s.Kind(), Err: errTooBusy})
+	}
+}
+
+// firstOf lets so many edges answer with one reply: the first that says something, or nothing when none does.
+func firstOf(edges int, reply func(domain.Value)) func(domain.Value) {
+	if edges < 2 || reply == nil {
+		return reply
+	}
+	var silent atomic.Int64
+	return func(v domain.Value) {
+		if !v.IsZero() || silent.Add(1) == int64(edges) {
+			reply(v)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/roombus/roombus/adapters/inmemory"
 	"github.com/roombus/roombus/app"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,6 +29,7 @@ type cluster struct {
 	t      *testing.T
 	memory *inmemory.Cluster
 	nodes  []*member
+	wrap   func(ports.Channel) ports.Channel // what nodes that are added get as their channel; nil: as it is
 }
 
 type member struct {
@@ -74,7 +76,10 @@ func (c *cluster) add(config app.Config) *member {
 	c.t.Helper()
 	m := &member{transport: c.memory.Member(), edge: newEdge(), seen: &observer{}}
 	config.Observer = m.seen
-	node, err := app.NewNode(m.transport.Log(), m.transport.Channel(), m.transport.Sessions(), config)
+	if c.wrap == nil {
+		c.wrap = func(inner ports.Channel) ports.Channel { return inner }
+	}
+	node, err := app.NewNode(m.transport.Log(), c.wrap(m.transport.Channel()), m.transport.Sessions(), config)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import "sync"
 type executor struct {
 	workers int
 	limit   int
+	failed  func(fault any) // told of a panic, which costs its function alone
 
 	mu      sync.Mutex
 	queue   []func()
@@ -15,7 +16,9 @@ type executor struct {
 	wg      sync.WaitGroup
 }
 
-func newExecutor(workers, limit int) *executor { return &executor{workers: workers, limit: limit} }
+func newExecutor(workers, limit int, failed func(fault any)) *executor {
+	return &executor{workers: workers, limit: limit, failed: failed}
+}
 
 // submit queues f. It reports false, and f will not run, when the queue is full or the executor is closed.
 func (x *executor) submit(f func()) bool {
@@ -35,19 +38,41 @@ func (x *executor) submit(f func()) bool {
 
 func (x *executor) run() {
 	defer x.wg.Done()
-	for {
-		x.mu.Lock()
-		if len(x.queue) == 0 {
-			x.running--
-			x.mu.Unlock()
+	for f := x.take(); f != nil; f = x.take() {
+		x.call(f)
+	}
+}
+
+// take takes the next function. It returns nil, and the worker has ended, when there is none.
+func (x *executor) take() func() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.queue) == 0 {
+		x.running--
+		return nil
+	}
+	f := x.queue[0]
+	x.queue[0] = nil
+	x.queue = x.queue[1:]
+	return f
+}
+
+func (x *executor) call(f func()) {
+	returned := false
+	defer func() {
+		if returned {
 			return
 		}
-		f := x.queue[0]
-		x.queue[0] = nil
-		x.queue = x.queue[1:]
-		x.mu.Unlock()
-		f()
-	}
+		if fault := recover(); fault != nil {
+			x.failed(fault)
+			return
+		}
+		// runtime.Goexit ends this goroutine; another one does its work.
+		x.wg.Add(1)
+		go x.run()
+	}()
+	f()
+	returned = true
 }
 
 // close refuses further work and returns when what was queued has run.

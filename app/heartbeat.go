@@ -25,9 +25,10 @@ func (n *Node) beat() {
 		n.mu.RLock()
 		open := slices.Collect(maps.Values(n.namespaces))
 		n.mu.RUnlock()
-		for _, ns := range open {
-			n.sayAlive(n.ctx, ns)
-		}
+		atOnce(len(open), func(i int) {
+			n.sayAlive(n.ctx, open[i])
+			n.recount(n.ctx, open[i])
+		})
 	}
 }
 

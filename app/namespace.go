@@ -17,10 +17,12 @@ import (
 type namespace struct {
 	name string
 
-	joining sync.Mutex // held while the node joins or leaves the namespace
+	joining chan struct{} // holds a token while the node joins or leaves the namespace
 	joined  atomic.Bool
 	left    bool
 	ears    ports.Subscription // to the channel
+	// others is how many listen on the channel who are no members, as of the last count.
+	others atomic.Int64
 
 	mu      sync.Mutex
 	stream  string // that the namespace's entries come in; empty before the first
@@ -32,6 +34,8 @@ type namespace struct {
 	appended domain.Offset
 	// parked are requests from the channel whose senders had read further than this node.
 	parked []parkedRequest
+	// drained says that the node reads no more: nothing can come back that a change could wait for.
+	drained bool
 }
 
 type parkedRequest struct {
@@ -45,6 +49,7 @@ func (n *Node) newNamespace(name string) *namespace {
 	suspect := (n.config.HeartbeatInterval + n.config.HeartbeatTimeout) / 2
 	return &namespace{
 		name:    name,
+		joining: make(chan struct{}, 1),
 		fence:   domain.NewFence[func(domain.Offset)](n.log.Compare),
 		members: domain.NewMembership(n.id, suspect, n.config.HeartbeatTimeout),
 	}
@@ -55,8 +60,18 @@ func (n *Node) join(ctx context.Context, ns *namespace) error {
 	if ns.joined.Load() {
 		return nil
 	}
-	ns.joining.Lock()
-	defer ns.joining.Unlock()
+	ctx, cancel := n.waiting(ctx, 0)
+	defer cancel()
+	defer context.AfterFunc(n.ctx, cancel)()
+	select {
+	case ns.joining <- struct{}{}:
+		defer func() { <-ns.joining }()
+	case <-ctx.Done():
+		if n.ctx.Err() != nil {
+			return domain.ErrClosed
+		}
+		return fmt.Errorf("join namespace %s: %w", ns.name, ctx.Err())
+	}
 	if ns.joined.Load() {
 		return nil
 	}
@@ -73,13 +88,17 @@ func (n *Node) join(ctx context.Context, ns *namespace) error {
 	}
 	ns.ears = ears
 	ns.joined.Store(true)
+	n.recount(ctx, ns)
 	return nil
 }
 
+// unnamed is how many listen on the channel who are no members, as of the last count.
+func (ns *namespace) unnamed() int { return int(ns.others.Load()) }
+
 // leave stops listening and says goodbye, if the namespace was joined.
 func (ns *namespace) leave(ctx context.Context, n *Node) error {
-	ns.joining.Lock()
-	defer ns.joining.Unlock()
+	ns.joining <- struct{}{} // a join under way ends with the node
+	defer func() { <-ns.joining }()
 	ns.left = true
 	if !ns.joined.Swap(false) {
 		return nil
@@ -107,11 +126,20 @@ func (n *Node) InOrder(namespace string, change func(at domain.Offset)) (made bo
 	}
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
-	if n.ctx.Err() != nil || ns.fence.Add(change) {
+	if ns.drained || ns.fence.Add(change) {
 		change(ns.fence.Cursor())
 		return true
 	}
 	return false
+}
+
+// drain makes every change that still waits, in its order: the node reads no more.
+func (n *Node) drain(ns *namespace) {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	ns.drained = true
+	ns.fence.Restart(ns.fence.Cursor())
+	n.settle(ns)
 }
 
 // settle makes the changes and handles the requests that wait for nothing any more.

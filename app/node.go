@@ -24,11 +24,13 @@ import (
 //	err = node.Run(ctx)
 //	err = http.ListenAndServe(":3000", server)
 //
-// Closing goes the other way round: the listener, the server, the node, the transport.
+// Closing goes the other way round: the server (its clients' waiting requests end), the listener, the node, the
+// transport.
 type Node struct {
 	id       domain.NodeID
 	log      ports.Log
 	channel  ports.Channel
+	census   ports.Census // nil when the channel does not know who listens
 	sessions ports.Sessions
 	config   Config
 	started  time.Time
@@ -90,10 +92,11 @@ func NewNode(log ports.Log, channel ports.Channel, sessions ports.Sessions, conf
 		config:     config,
 		namespaces: make(map[string]*namespace),
 		streams:    make(map[string]*stream),
-		handlers:   newExecutor(1, maxWaitingHandlers),
-		outbox:     newExecutor(answerWorkers, maxWaitingAnswers),
 		done:       make(chan struct{}),
 	}
+	n.handlers = newExecutor(1, maxWaitingHandlers, n.panicked)
+	n.outbox = newExecutor(answerWorkers, maxWaitingAnswers, n.panicked)
+	n.census, _ = ports.As[ports.Census](channel)
 	n.requests.pending = make(map[domain.RequestID]*pending)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	return n, nil
@@ -174,12 +177,16 @@ func (n *Node) Open(ctx context.Context, namespace string) error {
 		return err
 	}
 	n.mu.RLock()
-	running := n.state == nodeRunning
+	state := n.state
 	n.mu.RUnlock()
-	if !running {
+	switch state {
+	case nodeRunning:
+		return n.join(ctx, ns)
+	case nodeClosed:
+		return domain.ErrClosed
+	default:
 		return nil
 	}
-	return n.join(ctx, ns)
 }
 
 // namespace returns the state of a namespace, made if need be.
@@ -237,12 +244,21 @@ func (n *Node) begin() error {
 	}
 }
 
-// NodeCount is the number of nodes in a namespace, this one included.
+// NodeCount is the number of nodes in a namespace, this one included. Nodes without a name, which listen on a channel
+// that can count them (ports.Census) and send no heartbeats, are counted as often as this node sends its own.
 func (n *Node) NodeCount(namespace string) int {
-	return 1 + len(n.Nodes(namespace))
+	n.mu.RLock()
+	ns, ok := n.namespaces[namespace]
+	n.mu.RUnlock()
+	if !ok {
+		return 1
+	}
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	return ns.members.Count() + ns.unnamed()
 }
 
-// Nodes are the other nodes in a namespace, in order of their ids.
+// Nodes are the other nodes in a namespace that send heartbeats, in order of their ids.
 func (n *Node) Nodes(namespace string) []domain.Member {
 	n.mu.RLock()
 	ns, ok := n.namespaces[namespace]
@@ -261,7 +277,8 @@ func (n *Node) Done() <-chan struct{} { return n.done }
 // Close leaves the cluster: calls that wait for answers return with what they have, appends under way finish within
 // their own deadlines, then the others are told (for up to a second), and everything that the node started has ended
 // when Close returns. It does not close its edges: close a server first, so that its clients' last messages go out.
-// Calling it again waits for the first call.
+// Calling it again waits for the first call. It must not be called by an observer, an edge, or a handler that the node
+// has called.
 func (n *Node) Close() error {
 	n.mu.Lock()
 	if n.state == nodeClosed {
@@ -288,6 +305,9 @@ func (n *Node) Close() error {
 	if tail != nil {
 		errs = append(errs, tail.Close())
 	}
+	for _, ns := range open {
+		n.drain(ns)
+	}
 	return errors.Join(errs...)
 }
 
@@ -295,11 +315,25 @@ func (n *Node) Close() error {
 func (n *Node) leave(open []*namespace) error {
 	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTimeout)
 	defer cancel()
-	var errs []error
-	for _, ns := range open {
-		errs = append(errs, ns.leave(ctx, n))
-	}
+	errs := make([]error, len(open))
+	atOnce(len(open), func(i int) { errs[i] = open[i].leave(ctx, n) })
 	return errors.Join(errs...)
+}
+
+// atOnce calls f for 0 to n-1, some at the same time, and returns when all calls have. What each waits for is the
+// log, which takes many messages in one go.
+func atOnce(n int, f func(i int)) {
+	const limit = 64
+	var running sync.WaitGroup
+	room := make(chan struct{}, limit)
+	for i := range n {
+		room <- struct{}{}
+		running.Go(func() {
+			defer func() { <-room }()
+			f(i)
+		})
+	}
+	running.Wait()
 }
 
 // observe tells the observer, if there is one.
@@ -307,6 +341,11 @@ func (n *Node) observe(ctx context.Context, e domain.Event) {
 	if n.config.Observer != nil {
 		n.config.Observer.Observe(ctx, e)
 	}
+}
+
+// panicked reports a panic of work that the node had put off.
+func (n *Node) panicked(fault any) {
+	n.observe(n.ctx, &domain.Dropped{Err: fmt.Errorf("it panicked: %v", fault)})
 }
 
 // while returns a context with the values of ctx that ends after answerTimeout, or with the node.

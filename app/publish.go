@@ -29,9 +29,7 @@ func (n *Node) Broadcast(ctx context.Context, namespace string, t domain.Target,
 	}
 	defer n.working.Done()
 	if t.Flags.Volatile {
-		ns.mu.Lock()
-		n.deliver(ctx, &domain.Delivery{Namespace: namespace, Target: t, Packet: p})
-		ns.mu.Unlock()
+		n.deliverNow(ctx, ns, &domain.Delivery{Namespace: namespace, Target: t, Packet: p})
 	}
 	return n.append(ctx, ns, &domain.Broadcast{Target: t, Packet: p})
 }
@@ -76,6 +74,13 @@ func (n *Node) ServerSideEmit(ctx context.Context, namespace string, p domain.Pa
 	defer n.working.Done()
 	_, err = n.append(ctx, ns, &domain.ServerSideEmit{Packet: p})
 	return err
+}
+
+// deliverNow delivers out of turn.
+func (n *Node) deliverNow(ctx context.Context, ns *namespace, d *domain.Delivery) {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	n.deliver(ctx, d)
 }
 
 // deliver hands a packet to the edges and returns the number of sockets. The caller holds the namespace's order.

@@ -30,6 +30,8 @@ const (
 	// sweepPause is the least time between two looks through the namespaces: a reader under moderate load stands at
 	// the tail thousands of times a second.
 	sweepPause = 100 * time.Millisecond
+	// maxParked bounds the requests of a namespace that wait for this node to have read further.
+	maxParked = 10_000
 )
 
 // reader is a node as the log's handler.
@@ -43,6 +45,7 @@ func (r reader) HandleEntry(ctx context.Context, e *domain.Entry) {
 		n.observe(ctx, &domain.Repeated{
 			Stream: e.Stream, Offset: e.Offset, Publisher: e.Message.Publisher, Sequence: e.Message.Sequence,
 		})
+		n.skipped(e)
 		return
 	}
 	if lost := seen.Lost(); lost > 0 {
@@ -64,6 +67,20 @@ func (r reader) HandleEntry(ctx context.Context, e *domain.Entry) {
 		s.gap = false
 		n.passAll(s, e.Offset)
 	}
+}
+
+// skipped takes note of an entry that is not handled: a change may wait for its position.
+func (n *Node) skipped(e *domain.Entry) {
+	n.mu.RLock()
+	ns, ok := n.namespaces[e.Message.Namespace]
+	n.mu.RUnlock()
+	if !ok {
+		return
+	}
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	ns.fence.Pass(e.Offset)
+	n.settle(ns)
 }
 
 func (s *stream) forgetOld(now time.Time) {
@@ -92,6 +109,9 @@ func (n *Node) streamOf(name string) *stream {
 func (n *Node) receive(ctx context.Context, ns *namespace, e *domain.Entry, reading time.Duration) {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
+	// Changes that wait for something below, which was lost, have their place before this entry.
+	ns.fence.Before(e.Offset)
+	n.settle(ns)
 	// Even if an edge panics, the entry has been read: what waits for it must not wait for ever.
 	defer n.settle(ns)
 	defer ns.fence.Pass(e.Offset)
@@ -143,6 +163,9 @@ func (n *Node) meet(ctx context.Context, ns *namespace, m *domain.Message, readi
 func (n *Node) memberChanged(ctx context.Context, ns *namespace, change domain.MemberChange) {
 	if change.Event == domain.MemberLeft || change.Event == domain.MemberLost {
 		n.requests.gone(ns.name, change)
+	}
+	if change.Event == domain.MemberJoined && n.census != nil { // it may have been counted as one without a name
+		n.later(ctx, ns, domain.KindHeartbeat, func() { n.recount(ctx, ns) })
 	}
 	n.observe(ctx, &domain.MemberChanged{Namespace: ns.name, Change: change})
 }
@@ -201,11 +224,16 @@ func (n *Node) eachOf(stream string, f func(*namespace)) {
 	}
 	n.mu.RUnlock()
 	for _, ns := range all {
-		ns.mu.Lock()
-		if ns.stream == stream {
-			f(ns)
-		}
-		ns.mu.Unlock()
+		ns.ifOf(stream, f)
+	}
+}
+
+// ifOf calls f under the namespace's order, if the namespace is in the stream.
+func (ns *namespace) ifOf(stream string, f func(*namespace)) {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	if ns.stream == stream {
+		f(ns)
 	}
 }
 
@@ -222,8 +250,14 @@ func (l listener) HandleMessage(ctx context.Context, m *domain.Message) {
 	}
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
-	n.meet(ctx, ns, m, ns.reading)
+	if n.census == nil {
+		n.meet(ctx, ns, m, ns.reading)
+	}
 	if n.mustWait(ns, m) {
+		if len(ns.parked) >= maxParked {
+			n.observe(ctx, &domain.Dropped{Namespace: ns.name, Kind: m.Kind(), Err: errTooBusy})
+			return
+		}
 		ns.parked = append(ns.parked, parkedRequest{ctx: ctx, message: m, since: ns.reading})
 		return
 	}
@@ -245,13 +279,28 @@ func (n *Node) mustWait(ns *namespace, m *domain.Message) bool {
 // unpark handles the requests for which this node has read far enough. One that waits for a position that does not
 // come (its log began anew) is handled after the time in which it could have been answered.
 func (n *Node) unpark(ns *namespace) {
+	var ready []parkedRequest
 	ns.parked = slices.DeleteFunc(ns.parked, func(p parkedRequest) bool {
 		if n.mustWait(ns, p.message) && ns.reading-p.since < n.config.RequestTimeout {
 			return false
 		}
-		n.handle(p.ctx, ns, p.message, n.sendTo(p.message.Node))
+		ready = append(ready, p)
 		return true
 	})
+	for _, p := range ready {
+		n.handleParked(ns, p)
+	}
+}
+
+// handleParked handles a request outside of the call that brought it, so a panic is reported here, and costs the
+// request alone.
+func (n *Node) handleParked(ns *namespace, p parkedRequest) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			n.panicked(fault)
+		}
+	}()
+	n.handle(p.ctx, ns, p.message, n.sendTo(p.message.Node))
 }
 
 // handle takes requests, answers and heartbeats, from either lane. Answers to requests go back by the given way.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -108,8 +109,11 @@ func (n *Node) answered(ctx context.Context, ns *namespace, m *domain.Message, i
 
 // ask sends a question and waits until it is answered in full, the time is over, or the node closes. The error is a
 // *domain.PartialError, or what kept the question from being sent.
-func (n *Node) ask(ctx context.Context, p *pending, question func(context.Context) error) error {
+func (n *Node) ask(
+	ctx context.Context, ns *namespace, p *pending, asked []domain.NodeID, question func(context.Context) error,
+) error {
 	n.requests.add(p)
+	n.excuse(ns, p, asked)
 	err := question(ctx)
 	if err != nil {
 		_ = n.requests.end(p, err)
@@ -126,6 +130,21 @@ func (n *Node) ask(ctx context.Context, p *pending, question func(context.Contex
 	return n.requests.end(p, cause)
 }
 
+// excuse completes the slots of nodes that have left since they were counted: their goodbye found no question.
+func (n *Node) excuse(ns *namespace, p *pending, asked []domain.NodeID) {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	n.requests.mu.Lock()
+	defer n.requests.mu.Unlock()
+	members := ns.members.IDs()
+	for _, id := range asked {
+		if !slices.Contains(members, id) {
+			p.fan.Leave(id)
+		}
+	}
+	p.settle()
+}
+
 // waiting bounds the wait for answers: by the call's timeout, else the context's deadline, else the node's default.
 func (n *Node) waiting(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if timeout > 0 {
@@ -137,22 +156,85 @@ func (n *Node) waiting(ctx context.Context, timeout time.Duration) (context.Cont
 	return context.WithTimeout(ctx, n.config.RequestTimeout)
 }
 
-// sendToAll puts a question on the channel, together with how far this node has appended, so that it overtakes
-// nothing.
-func (n *Node) sendToAll(ns *namespace, body domain.Body) func(context.Context) error {
+// audience is who is asked, and on which lane.
+type audience struct {
+	named []domain.NodeID // the other members
+	// unnamed is how many others hear the question who have no name until they answer.
+	unnamed int
+	// channel says that all of them hear the channel, and wait there until they have read what the asker had published.
+	channel bool
+}
+
+// nobody reports whether nobody else is there to be asked.
+func (a *audience) nobody() bool { return len(a.named) == 0 && a.unnamed == 0 }
+
+// audience finds who is to be asked in a namespace.
+//
+// Everybody executes what is in the log, so it is the lane whenever somebody does not hear the channel: a Node.js
+// server of the 0.2 line, a node whose connection is being mended. It is too when somebody unnamed listens: a Node.js
+// server of the 0.3 line does not wait for the position that comes with a question on the channel, and would answer
+// it before it has read what was published earlier. It answers on the channel whichever way it was asked.
+func (n *Node) audience(ctx context.Context, ns *namespace) (audience, error) {
+	ns.mu.Lock()
+	a := audience{named: ns.members.IDs()}
+	ns.mu.Unlock()
+	if n.census == nil {
+		a.channel = true
+		return a, nil
+	}
+	listening, unnamed, err := n.count(ctx, ns, a.named)
+	if err != nil {
+		return a, fmt.Errorf("ask in %s: %w", ns.name, err)
+	}
+	a.unnamed = unnamed
+	a.channel = a.unnamed == 0 && listening == len(a.named)
+	return a, nil
+}
+
+// count asks the channel how many of the members listen, and how many who have no name.
+func (n *Node) count(
+	ctx context.Context, ns *namespace, members []domain.NodeID,
+) (listening, others int, err error) {
+	named, others, err := n.census.Listening(ctx, ns.name, append([]domain.NodeID{n.id}, members...))
+	if err != nil {
+		return 0, 0, err
+	}
+	ns.others.Store(int64(others))
+	if slices.Contains(named, n.id) {
+		named = named[1:]
+	}
+	return len(named), others, nil
+}
+
+// recount counts who listens besides the members, for NodeCount.
+func (n *Node) recount(ctx context.Context, ns *namespace) {
+	if n.census == nil || !ns.joined.Load() {
+		return
+	}
+	ctx, cancel := n.while(ctx)
+	defer cancel()
+	ns.mu.Lock()
+	members := ns.members.IDs()
+	ns.mu.Unlock()
+	if _, _, err := n.count(ctx, ns, members); err != nil && n.ctx.Err() == nil {
+		n.observe(ctx, &domain.Dropped{Namespace: ns.name, Kind: domain.KindHeartbeat, Err: err})
+	}
+}
+
+// sendToAll puts a question where all who are asked find it. On the channel it bears how far this node has appended, so
+// that it overtakes nothing; in the log its place says so. It is never sent on both.
+func (n *Node) sendToAll(ns *namespace, a *audience, body domain.Body) func(context.Context) error {
 	return func(ctx context.Context) error {
+		if !a.channel {
+			_, err := n.append(ctx, ns, body)
+			return err
+		}
 		m := n.message(ns, body)
 		ns.mu.Lock()
 		m.After = ns.appended
 		ns.mu.Unlock()
 		return n.channel.Send(ctx, "", m)
 	}
-}
-
-func (ns *namespace) others() []domain.NodeID {
-	ns.mu.Lock()
-	defer ns.mu.Unlock()
-	return ns.members.IDs()
 }
 
 func newRequestID() domain.RequestID { return domain.RequestID(randomHex()) }
@@ -169,11 +251,13 @@ func (n *Node) FetchSockets(ctx context.Context, namespace string, t domain.Targ
 		return nil, err
 	}
 	defer n.working.Done()
-	others := ns.others()
-	if t.Flags.Local {
-		others = nil
+	var others audience
+	if !t.Flags.Local {
+		if others, err = n.audience(ctx, ns); err != nil {
+			return nil, err
+		}
 	}
-	fan := domain.NewFanIn[[]domain.SocketDetails](append(others, n.id), 0)
+	fan := domain.NewFanIn[[]domain.SocketDetails](append(others.named, n.id), others.unnamed)
 	request := &pending{
 		id: newRequestID(), namespace: namespace, kind: domain.KindFetchSockets, fan: fan,
 		take: func(m *domain.Message) bool {
@@ -181,15 +265,15 @@ func (n *Node) FetchSockets(ctx context.Context, namespace string, t domain.Targ
 			return ok && fan.Answer(m.Node, reply.Sockets)
 		},
 	}
-	err = n.ask(ctx, request, func(ctx context.Context) error {
+	err = n.ask(ctx, ns, request, others.named, func(ctx context.Context) error {
 		n.InOrder(namespace, func(domain.Offset) {
 			own := &domain.FetchSocketsReply{Request: request.id, Sockets: n.sockets(ctx, namespace, &t)}
 			n.answered(ctx, ns, n.message(ns, own), request.id)
 		})
-		if len(others) == 0 {
+		if others.nobody() {
 			return nil
 		}
-		return n.sendToAll(ns, &domain.FetchSockets{Target: t, Request: request.id})(ctx)
+		return n.sendToAll(ns, &others, &domain.FetchSockets{Target: t, Request: request.id})(ctx)
 	})
 	n.observe(ctx, &domain.RequestDone{
 		Namespace: namespace, Kind: request.kind, Request: request.id, Answers: len(fan.Answers()), Err: err,
@@ -208,11 +292,11 @@ func (n *Node) ServerSideEmitWithAck(ctx context.Context, namespace string, p do
 		return nil, err
 	}
 	defer n.working.Done()
-	others := ns.others()
-	if len(others) == 0 {
-		return nil, nil
+	others, err := n.audience(ctx, ns)
+	if err != nil || others.nobody() {
+		return nil, err
 	}
-	fan := domain.NewFanIn[domain.Value](others, 0)
+	fan := domain.NewFanIn[domain.Value](others.named, others.unnamed)
 	request := &pending{
 		id: newRequestID(), namespace: namespace, kind: domain.KindServerSideEmit, fan: fan,
 		take: func(m *domain.Message) bool {
@@ -220,7 +304,8 @@ func (n *Node) ServerSideEmitWithAck(ctx context.Context, namespace string, p do
 			return ok && fan.Answer(m.Node, reply.Value)
 		},
 	}
-	err = n.ask(ctx, request, n.sendToAll(ns, &domain.ServerSideEmit{Packet: p, Request: request.id}))
+	question := n.sendToAll(ns, &others, &domain.ServerSideEmit{Packet: p, Request: request.id})
+	err = n.ask(ctx, ns, request, others.named, question)
 	n.observe(ctx, &domain.RequestDone{
 		Namespace: namespace, Kind: request.kind, Request: request.id, Answers: len(fan.Answers()), Err: err,
 	})
@@ -244,11 +329,13 @@ func (n *Node) BroadcastWithAck(
 	if deadline, ok := ctx.Deadline(); ok && t.Flags.Timeout == 0 {
 		t.Flags.Timeout = max(time.Until(deadline), time.Millisecond)
 	}
-	nodes := []domain.NodeID{n.id}
+	var others audience
 	if !t.Flags.Local {
-		nodes = append(nodes, ns.others()...)
+		if others, err = n.audience(ctx, ns); err != nil {
+			return nil, err
+		}
 	}
-	fan := domain.NewAckFanIn(nodes, 0)
+	fan := domain.NewAckFanIn(append(others.named, n.id), others.unnamed)
 	request := &pending{
 		id: newRequestID(), namespace: namespace, kind: domain.KindBroadcast, fan: fan,
 		take: func(m *domain.Message) bool {
@@ -262,7 +349,7 @@ func (n *Node) BroadcastWithAck(
 			}
 		},
 	}
-	err = n.ask(ctx, request, func(ctx context.Context) error {
+	err = n.ask(ctx, ns, request, others.named, func(ctx context.Context) error {
 		b := &domain.Broadcast{Target: t, Packet: p, Request: request.id}
 		if !t.Flags.Local {
 			_, err := n.append(ctx, ns, b)

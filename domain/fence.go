@@ -13,6 +13,8 @@ type Fence[C any] struct {
 	head   int
 	first  Ticket // of queue[head]
 	cursor Offset
+	// before is a position below which nothing will come any more.
+	before Offset
 }
 
 // Ticket stands for an append between its call and its answer.
@@ -73,11 +75,19 @@ func (f *Fence[C]) Pass(cursor Offset) {
 	}
 }
 
+// Before says that nothing below a position will come any more: the entry there has been read. What waits for something
+// below it, which was lost or dropped, waits no longer.
+func (f *Fence[C]) Before(at Offset) {
+	if f.compare(at, f.before) > 0 {
+		f.before = at
+	}
+}
+
 // Restart puts the cursor into a log that began anew. Positions from before cannot come back, so nothing waits for
 // them any more. Of an append that is still under way nobody can say to which of the two logs its position will
 // belong; what is behind it waits for its answer, but not for its coming back.
 func (f *Fence[C]) Restart(cursor Offset) {
-	f.cursor = cursor
+	f.cursor, f.before = cursor, ""
 	for i := f.head; i < len(f.queue); i++ {
 		f.queue[i].at = ""
 		f.queue[i].orphan = true
@@ -114,11 +124,16 @@ func (f *Fence[C]) Next() (change C, ok bool) {
 func (f *Fence[C]) settle() {
 	for f.Outstanding() {
 		head := &f.queue[f.head]
-		if head.isChange || !head.resolved || (head.at != "" && f.compare(head.at, f.cursor) > 0) {
+		if head.isChange || !head.resolved || f.mayCome(head.at) {
 			return
 		}
 		f.pop()
 	}
+}
+
+// mayCome reports whether the append that got a position may still come back.
+func (f *Fence[C]) mayCome(at Offset) bool {
+	return at != "" && f.compare(at, f.cursor) > 0 && f.compare(at, f.before) >= 0
 }
 
 func (f *Fence[C]) pop() {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/roombus/roombus/domain"
@@ -315,5 +316,19 @@ func BenchmarkFence(b *testing.B) {
 				tickets = append(tickets[:0], tickets[1:]...)
 			}
 		})
+	}
+}
+
+func TestFenceBeforeReleasesWhatCannotCome(t *testing.T) {
+	f := domain.NewFence[string](func(a, b domain.Offset) int { return strings.Compare(string(a), string(b)) })
+	f.Resolve(f.Begin(), "3")
+	f.Add("change")
+	f.Before("3")
+	if change, ok := f.Next(); ok {
+		t.Errorf("%s was made before 3 came back", change)
+	}
+	f.Before("4")
+	if _, ok := f.Next(); !ok {
+		t.Error("4 has been read, so 3 will not come: the change still waits")
 	}
 }
