@@ -1,0 +1,13 @@
+package faulttest
+
+import (
+	"testing"
+
+	"github.com/redis/go-redis/v9/logging"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	logging.Disable() // go-redis writes a line for every attempt to connect to a server that is away
+	goleak.VerifyTestMain(m)
+}
