@@ -2,7 +2,6 @@ package redisstream
 
 import (
 	"context"
-	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -50,7 +49,7 @@ func (a *acknowledged) HandleNotice(n domain.Notice) {
 }
 
 // Pauses before a refused message comes again, before jitter.
-const minNackPause, maxNackPause = time.Millisecond, time.Second
+const minNackPause, maxNackPause = time.Millisecond, 100 * time.Millisecond
 
 // deliver hands one message over until it is acknowledged. It reports false when the subscription has ended.
 func (a *acknowledged) deliver(received *watermill.Received) bool {
@@ -70,8 +69,9 @@ func (a *acknowledged) deliver(received *watermill.Received) bool {
 func (a *acknowledged) deliverOnce(received *watermill.Received) (acked, ended bool) {
 	ctx, cancel := context.WithCancel(a.ctx)
 	defer cancel()
-	m := message.NewMessageWithContext(ctx, uuid(received.Message), received.Message.Payload)
-	maps.Copy(m.Metadata, received.Message.Metadata)
+	m := received.Message()
+	m.SetContext(ctx)
+	m.UUID = uuid(m)
 	m.Metadata[MetadataOffset] = string(received.Offset)
 	select {
 	case a.messages <- m:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +28,9 @@ func (t *Transport) Check(ctx context.Context) (warnings []string, err error) {
 	if err := t.checkRights(ctx); err != nil {
 		return nil, err
 	}
+	if err := t.checkLane(ctx); err != nil {
+		return nil, err
+	}
 	info, err := client.Info(ctx, "server", "memory").Result()
 	switch {
 	case err != nil && isReply(err):
@@ -40,7 +44,7 @@ func (t *Transport) Check(ctx context.Context) (warnings []string, err error) {
 		}
 		warnings = append(warnings, policy...)
 	}
-	return append(warnings, t.checkKill(ctx)...), nil
+	return slices.Concat(warnings, t.checkKill(ctx), t.checkPacing(ctx)), nil
 }
 
 // checkInfo looks at what a server says of itself.
@@ -67,36 +71,41 @@ func checkInfo(info string) (warnings []string, err error) {
 // probe is a command that changes nothing, to see whether the user may run it.
 type probe struct {
 	name string
+	key  string // of a stream; or empty
 	args []any
 }
 
 // checkRights runs every command that is needed in a form that changes nothing. Redis looks at the user's rights
 // before anything else, so whatever else it answers, the right is there.
 func (t *Transport) checkRights(ctx context.Context) error {
-	stream, session := t.config.Stream, t.config.SessionKeyPrefix+"rights"
+	streams, session := t.config.streams(), t.config.SessionKeyPrefix+"rights"
 	keys := newSessionKeys(session)
-	probes := []probe{
-		{"XADD", []any{"xadd", stream, "0-0", "a", "b"}}, // an id that no entry can have
-		{"XREAD", []any{"xread", "count", 1, "streams", stream, "$"}},
-		{"XRANGE", []any{"xrange", stream, "0-1", "0-1", "count", 1}},
-		{"XINFO STREAM", []any{"xinfo", "stream", stream}},
-		{"MULTI", nil},
-		{"EVAL and EXISTS", []any{
+	var probes []probe
+	for _, stream := range streams {
+		probes = append(probes,
+			probe{"XADD", stream, []any{"xadd", stream, "0-0", "a", "b"}}, // an id that no entry can have
+			probe{"XREAD", stream, []any{"xread", "count", 1, "streams", stream, "$"}},
+			probe{"XRANGE", stream, []any{"xrange", stream, "0-1", "0-1", "count", 1}},
+			probe{"XINFO STREAM", stream, []any{"xinfo", "stream", stream}},
+			probe{"MULTI", stream, nil})
+	}
+	probes = append(probes, []probe{
+		{"EVAL and EXISTS", "", []any{
 			"eval", "return redis.call('EXISTS', unpack(KEYS))", 3, keys.session, keys.claimed, keys.claim,
 		}},
-		{"EVALSHA", []any{"evalsha", strings.Repeat("0", 40), 1, keys.session}}, // no script has this sum
-		{"GET", []any{"get", keys.session}},
-		{"SET", []any{"set", keys.session, "", "xx"}}, // only where there is one
-		{"DEL", []any{"del", keys.session}},
-		{"RENAME", []any{"rename", keys.session, keys.claimed}},
-		{"RENAMENX", []any{"renamenx", keys.session, keys.claimed}},
-	}
+		{"EVALSHA", "", []any{"evalsha", strings.Repeat("0", 40), 1, keys.session}}, // no script has this sum
+		{"GET", "", []any{"get", keys.session}},
+		{"SET", "", []any{"set", keys.session, "", "xx"}}, // only where there is one
+		{"DEL", "", []any{"del", keys.session}},
+		{"RENAME", "", []any{"rename", keys.session, keys.claimed}},
+		{"RENAMENX", "", []any{"renamenx", keys.session, keys.claimed}},
+	}...)
 	var missing []string
 	for _, p := range probes {
 		var err error
 		if p.args == nil {
 			_, err = t.servers.shared.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-				return pipe.XRangeN(ctx, stream, "0-1", "0-1", 1).Err()
+				return pipe.XRangeN(ctx, p.key, "0-1", "0-1", 1).Err()
 			})
 		} else {
 			err = t.servers.shared.Do(ctx, p.args...).Err()
@@ -104,16 +113,18 @@ func (t *Transport) checkRights(ctx context.Context) error {
 		switch {
 		case err == nil, errors.Is(err, redis.Nil):
 		case isRefusal(err):
-			missing = append(missing, p.name)
+			if !slices.Contains(missing, p.name) {
+				missing = append(missing, p.name)
+			}
 		case !isReply(err):
 			return explain(err, "check Redis")
 		case strings.Contains(err.Error(), "WRONGTYPE"):
-			return fmt.Errorf("the key %s in Redis is no stream: choose another stream name, or remove it", stream)
+			return fmt.Errorf("the key %s in Redis is no stream: choose another stream name, or remove it", p.key)
 		}
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("the Redis user lacks rights to %s: give it (ACL SETUSER) the keys ~%s ~%s* ~{%s* and "+
-			"these commands", strings.Join(missing, ", "), stream, t.config.SessionKeyPrefix, t.config.SessionKeyPrefix)
+			"these commands", strings.Join(missing, ", "), strings.Join(streams, " ~"), t.config.SessionKeyPrefix, t.config.SessionKeyPrefix)
 	}
 	return nil
 }
@@ -135,6 +146,35 @@ func (t *Transport) checkKill(ctx context.Context) []string {
 			"cannot be tried again, and ends with an error"}
 	}
 	return nil
+}
+
+// checkPacing warns when publishers cannot know where the readers of other processes are.
+func (t *Transport) checkPacing(ctx context.Context) []string {
+	if !t.config.paced() {
+		return nil
+	}
+	var keys, missing []string
+	for _, stream := range t.config.streams() {
+		key := readersKey(stream)
+		keys = append(keys, "~"+key)
+		for _, p := range []probe{
+			{"HSET", key, []any{"hset", key, "rights", ""}}, // no publisher takes that for a reader
+			{"HGETALL", key, []any{"hgetall", key}},
+			{"PEXPIRE", key, []any{"pexpire", key, reportsExpire.Milliseconds()}},
+			{"HDEL", key, []any{"hdel", key, "rights"}},
+		} {
+			err := t.servers.shared.Do(ctx, p.args...).Err()
+			if isRefusal(err) && !slices.Contains(missing, p.name) {
+				missing = append(missing, p.name)
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the Redis user lacks rights to %s: publishers do not wait for slow readers of other "+
+		"nodes, which can lose messages then; give it the keys %s and these commands", strings.Join(missing, ", "),
+		strings.Join(keys, " "))}
 }
 
 // explain makes a sentence that says what to do of what went wrong.

@@ -12,9 +12,33 @@ import (
 type Config struct {
 	// Stream is the key of the stream. Default "socket.io".
 	Stream string
+	// Streams is among how many streams the namespaces are divided, as with streamCount in the 0.3 line of the Node.js
+	// adapter; all nodes must agree. With more than one, their names are Stream, a hyphen and a number. A tail has a
+	// connection for each, also for those with negative numbers, which Node.js writes and does not read. Default 1.
+	Streams int
+	// NonNegativeStreams gives a namespace whose number Node.js computes to be negative, which no Node.js server reads,
+	// a number that is not. It is for clusters without Node.js servers; all nodes must agree.
+	NonNegativeStreams bool
 	// MaxLength is how many entries an append leaves in the stream, about: Redis trims whole nodes of it
-	// (MAXLEN ~). Default 10,000.
+	// (MAXLEN ~). Default 10,000; none with a Retention.
 	MaxLength int64
+	// Retention, if set, trims by age instead of length (MINID ~): an append removes what is this much older than the
+	// last entry before it. Memory is then bounded by nothing but the rate, and flow control has no length to go by.
+	Retention time.Duration
+	// TrimExactly trims to the very entry (MAXLEN =), which costs Redis more with each append.
+	TrimExactly bool
+	// TrimLimit is how many entries one append removes at most (LIMIT); NoTrimLimit for any number. Default: what
+	// Redis chooses, 100 nodes of the stream.
+	TrimLimit int64
+	// NoFlowControl turns off that publishers wait for readers. With flow control, which is the default, a publisher
+	// waits while a tail of its own or of another process is more than half of MaxLength behind, until that has got
+	// on, has been silent for 2.5 s or has stood still for 10 s; what cannot wait so long ends with
+	// domain.ErrNotPublished. Subscriptions through Watermill's interface, which go at their handlers' pace, and
+	// consumer groups are not waited for. A process without it is waited for by nobody.
+	NoFlowControl bool
+	// OnSlowdown, if set, is told when a publisher begins to wait for readers, and once a second while it goes on.
+	// It must not block. See also [Publisher.Waited].
+	OnSlowdown func(Slowdown)
 	// ReadCount is how many entries are read at once. It must be less than MaxLength. Default 100.
 	ReadCount int64
 	// Block is how long a read waits for entries; it bounds how long a silent connection goes unnoticed. Default 1 s.
@@ -27,12 +51,17 @@ type Config struct {
 	SessionKeyPrefix string
 	// ClaimTimeout is how long a claimed session may be neither saved nor given back. Default 10 s.
 	ClaimTimeout time.Duration
+	// PubSub says whether requests and answers have a lane of their own; see [PubSubMode]. Default PubSubOff.
+	PubSub PubSubMode
+	// ChannelPrefix begins the names of the lane's channels. Default "socket.io".
+	ChannelPrefix string
 
 	// After is where subscriptions through Watermill's interface begin: after this position, "0-0" for the
 	// beginning. Default: from now on.
 	After domain.Offset
 	// Notice, if set, is told what subscriptions through Watermill's interface learn besides messages: gaps,
-	// resets, entries that cannot be read. It must not block.
+	// resets, entries that cannot be read; and what is skipped on the lane for requests and answers (domain.BadEntry,
+	// with the channel as its stream). It must not block.
 	Notice func(domain.Notice)
 }
 
@@ -42,6 +71,7 @@ const (
 	DefaultMaxLength        = 10_000
 	DefaultReadCount        = 100
 	DefaultSessionKeyPrefix = "sio:session:"
+	DefaultChannelPrefix    = "socket.io"
 
 	defaultBlock          = time.Second
 	defaultPublishTimeout = 5 * time.Second
@@ -50,18 +80,31 @@ const (
 )
 
 func (c Config) withDefaults() (Config, error) {
+	if err := c.checkTrimming(); err != nil {
+		return c, err
+	}
 	orDefault(&c.Stream, DefaultStream)
-	orDefault(&c.MaxLength, DefaultMaxLength)
+	orDefault(&c.Streams, 1)
+	if c.Retention == 0 {
+		orDefault(&c.MaxLength, DefaultMaxLength)
+	}
 	orDefault(&c.ReadCount, DefaultReadCount)
 	orDefault(&c.Block, defaultBlock)
 	orDefault(&c.PublishTimeout, defaultPublishTimeout)
 	orDefault(&c.QueueBytes, defaultQueueBytes)
 	orDefault(&c.SessionKeyPrefix, DefaultSessionKeyPrefix)
 	orDefault(&c.ClaimTimeout, defaultClaimTimeout)
+	orDefault(&c.PubSub, PubSubOff)
+	orDefault(&c.ChannelPrefix, DefaultChannelPrefix)
+	if err := c.PubSub.check(); err != nil {
+		return c, err
+	}
 	switch {
+	case c.Streams < 1:
+		return c, fmt.Errorf("%d streams: it must be at least one", c.Streams)
 	case c.ReadCount < 1:
 		return c, fmt.Errorf("a read count of %d: it must be at least 1", c.ReadCount)
-	case c.MaxLength <= c.ReadCount:
+	case c.Retention == 0 && c.MaxLength <= c.ReadCount:
 		return c, fmt.Errorf("a maximum length of %d: it must be more than the read count, which is %d",
 			c.MaxLength, c.ReadCount)
 	case c.Block < time.Millisecond, c.PublishTimeout < time.Millisecond, c.ClaimTimeout < time.Millisecond:

@@ -15,6 +15,11 @@
 // that was emptied or came back older is told (domain.Reset). An entry that cannot be read, or whose handler panics,
 // costs that entry, and is told (domain.BadEntry). So is, once and without an offset, that Redis refuses to be read.
 //
+// With Config.PubSub requests and answers have a lane of their own, on Redis' PUB/SUB, as in the 0.3 line of the
+// Node.js adapter. What is sent there is sent once at the most, and reaches who listens; a listener ends its lost
+// connection at the server before it subscribes again, because peers count subscribers, and probes an idle one. What
+// cannot be read there costs itself alone, and is told to Config.Notice.
+//
 // # Ordering
 //
 // All readers of a stream see the same order. What one publisher is given one after the other is stored in that order:
@@ -29,22 +34,28 @@
 // # Concurrency
 //
 // Everything may be used from many goroutines. A tail calls its handler from one goroutine of its own; it must not
-// block. Each stream that is published to has a goroutine and a connection, each tail as well; the rest shares a
-// client.
+// block. Each stream that is published to has a goroutine and a connection, each tail as well, and each namespace in
+// which a node listens (two for sharded PUB/SUB); the rest shares a client.
 //
 // # Rights
 //
 // A Redis user needs no more than this, for the default names:
 //
-//	ACL SETUSER roombus on >password resetchannels -@all ~socket.io ~sio:session:* ~{sio:session:*
+//	ACL SETUSER roombus on >password resetchannels -@all ~socket.io ~{socket.io}:readers ~sio:session:* ~{sio:session:*
 //	  +ping +hello +auth +client|info +client|kill +info +xadd +xread +xrange +xinfo|stream
 //	  +multi +exec +eval +evalsha +get +set +del +exists +rename +renamenx
+//	  +hset +hgetall +hdel +pexpire
 //
 // and in a Redis Cluster also +cluster|slots and +cluster|shards. Without client|info and client|kill a publish whose
-// answer is lost is not tried again; without info the version is not checked.
+// answer is lost is not tried again; without info the version is not checked; without the last line and the key of
+// readers, publishers wait for slow readers of their own process alone.
+// With Config.PubSub it needs the lane's channels and commands too, for the default prefix and each mode:
+//
+//	&socket.io#* +publish +subscribe +unsubscribe +pubsub|numsub
+//	&socket.io#* +spublish +ssubscribe +sunsubscribe +pubsub|shardnumsub
 //
 // # Close
 //
-// Close waits for what was handed over to have its outcome, ends the tails, and closes what was opened here: never a
-// client that was passed in.
+// Close waits for what was handed over to have its outcome, ends the tails and the listeners, and closes what was opened
+// here: never a client that was passed in.
 package redisstream

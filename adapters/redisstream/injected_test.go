@@ -17,8 +17,8 @@ import (
 	"github.com/roombus/roombus/internal/testkit/realredis"
 )
 
-// injection is an entry that was made by hand. A Node.js reader of the 0.2 line did with it what the fixture of the
-// same name says; ours either hands it over or reports it, and goes on.
+// injection is an entry that was made by hand. Node.js readers of the 0.2 and the 0.3 line did with it what the
+// fixtures of the same name say; ours either hands it over or reports it, and goes on.
 type injection struct {
 	name   string
 	fields []string
@@ -181,9 +181,11 @@ func (c *collector) HandleNotice(_ context.Context, n domain.Notice) {
 func TestInjectedEntries(t *testing.T) {
 	type line struct{ Case string }
 	all := injections()
-	for _, l := range readLines[line](t, "testdata/wire/v0.2/injected.jsonl") {
-		if !slices.ContainsFunc(all, func(i injection) bool { return i.name == l.Case }) {
-			t.Errorf("the case %q of the fixtures is not tested", l.Case)
+	for _, version := range []string{"v0.2", "v0.3"} {
+		for _, l := range readLines[line](t, "testdata/wire/"+version+"/injected.jsonl") {
+			if !slices.ContainsFunc(all, func(i injection) bool { return i.name == l.Case }) {
+				t.Errorf("the case %q of the fixtures of %s is not tested", l.Case, version)
+			}
 		}
 	}
 	server := realredis.Start(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -25,6 +26,9 @@ type Publisher struct {
 	owns    bool // whether servers is closed with it
 	id      domain.PublisherID
 	room    *semaphore.Weighted // for what waits, in bytes
+	trim    []any               // how an XADD trims
+	local   *standings          // the readers of this process
+	waited  atomic.Int64        // for readers, in nanoseconds
 
 	mu      sync.Mutex
 	writers map[string]*writer
@@ -56,11 +60,15 @@ func newPublisher(s *servers, config Config) *Publisher {
 	return &Publisher{
 		config: config, servers: s, id: watermill.NewPublisherID(),
 		room: semaphore.NewWeighted(config.QueueBytes), writers: make(map[string]*writer),
+		trim: config.trimming(), local: newStandings(),
 	}
 }
 
 // ID is the id under which this instance numbers what it publishes.
 func (p *Publisher) ID() domain.PublisherID { return p.id }
+
+// Waited is how long this publisher has waited for readers so far (Config.NoFlowControl says when it does).
+func (p *Publisher) Waited() time.Duration { return time.Duration(p.waited.Load()) }
 
 // Publish appends messages in their order and returns when all are stored, each with its id in the metadata
 // [MetadataOffset]. Each message's context counts. The errors are those of Append, joined.
@@ -101,7 +109,7 @@ func (p *Publisher) begin(
 			return "", fmt.Errorf("append to %s: %w: %w", topic, domain.ErrNotPublished, err)
 		}
 	}
-	e, err := newOutgoing(topic, m, p.config.MaxLength)
+	e, err := newOutgoing(topic, m, p.trim)
 	if err != nil {
 		return fail(err)
 	}

@@ -2,7 +2,6 @@ package redisstream
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -19,6 +18,7 @@ type reader struct {
 	subscriber *Subscriber
 	handler    watermill.TailHandler
 	done       chan struct{}
+	standing   *standing // where it stands, for publishers; nil when they do not wait for it
 
 	// ctx ends with the reader; it bounds the making of connections.
 	ctx    context.Context //nolint:containedctx // the reader's own life, not a caller's
@@ -33,8 +33,7 @@ type reader struct {
 	checked time.Time   // when the place was last compared with the server's
 	read    time.Time   // when the last read came back
 	full    bool        // the last read brought as much as was asked for
-	batch   []watermill.Received
-	ids     []entryID
+	batch   batch
 }
 
 func newReader(s *Subscriber, at place, h watermill.TailHandler) *reader {
@@ -68,6 +67,11 @@ const minReadPause, maxReadPause = 20 * time.Millisecond, 2 * time.Second
 func (r *reader) run() {
 	defer close(r.done)
 	defer r.disconnect()
+	if r.standing != nil {
+		var reporting sync.WaitGroup
+		defer reporting.Wait()
+		reporting.Go(func() { r.subscriber.local.report(r.ctx, r.subscriber.servers.shared, r.standing) })
+	}
 	if r.gap != nil {
 		r.handler.HandleNotice(r.gap)
 	}
@@ -106,14 +110,16 @@ func (r *reader) step() error {
 	if err := r.connect(); err != nil {
 		return err
 	}
+	if r.standing != nil {
+		r.standing.update(&r.place, r.subscriber.config.quantum())
+	}
 	away := r.full || time.Since(r.read) >= maxAway || time.Since(r.checked) >= r.subscriber.config.Block
-	messages, info, err := r.fetch(away)
+	info, err := r.fetch(away)
 	if err != nil {
 		return err
 	}
 	r.read = time.Now()
-	r.take(messages)
-	full := int64(len(messages)) >= r.subscriber.config.ReadCount
+	full := int64(len(r.batch.ids)) >= r.subscriber.config.ReadCount
 	if full && info == nil {
 		// It may have been waiting for a while that is long enough for the stream to run away.
 		now, err := fetchInfo(r.ctx, r.conn.client, r.place.stream)
@@ -124,7 +130,7 @@ func (r *reader) step() error {
 	}
 	if info != nil {
 		r.checked = time.Now()
-		notice, discard := r.place.check(*info, r.ids)
+		notice, discard := r.place.check(*info, r.batch.ids)
 		if notice != nil {
 			r.handler.HandleNotice(notice)
 		}
@@ -134,10 +140,10 @@ func (r *reader) step() error {
 		}
 	}
 	r.full = full
-	if len(r.batch) > 0 {
-		r.handler.HandleBatch(r.batch)
+	if len(r.batch.received) > 0 {
+		r.handler.HandleBatch(r.batch.received)
 	}
-	r.place.advance(r.ids)
+	r.place.advance(r.batch.ids)
 	if !full {
 		r.handler.HandleNotice(&domain.AtTail{
 			Stream: r.place.stream, Cursor: r.place.cursor.offset(), Time: time.Now(),
@@ -146,55 +152,33 @@ func (r *reader) step() error {
 	return nil
 }
 
-// fetch reads what comes after the cursor, and with it, in the same breath, what the server says of the stream.
-func (r *reader) fetch(withInfo bool) ([]redis.XMessage, *streamInfo, error) {
-	args := &redis.XReadArgs{
-		Streams: []string{r.place.stream, r.place.cursor.String()},
-		Count:   r.subscriber.config.ReadCount,
-		Block:   r.subscriber.config.Block,
-	}
+// fetch reads the batch that comes after the cursor, and with it, in the same breath, what the server says of the
+// stream. The connection's tap keeps the entries.
+func (r *reader) fetch(withInfo bool) (*streamInfo, error) {
+	reading := redis.NewStatusCmd(r.ctx, "xread", "count", r.subscriber.config.ReadCount,
+		"block", r.subscriber.config.Block.Milliseconds(), "streams", r.place.stream, r.place.cursor.String())
 	if !withInfo {
-		messages, err := readMessages(r.conn.client.XRead(r.ctx, args))
-		return messages, nil, err
+		if err := r.conn.client.Process(r.ctx, reading); err != nil {
+			return nil, err
+		}
+		return nil, r.batch.read(r.conn.answer())
 	}
 	pipe := r.conn.client.Pipeline()
-	reading, looking := pipe.XRead(r.ctx, args), pipe.XInfoStream(r.ctx, r.place.stream)
-	if _, err := pipe.Exec(r.ctx); err != nil && !isReply(err) && !errors.Is(err, redis.Nil) {
-		return nil, nil, err
-	}
-	messages, err := readMessages(reading)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := readInfo(looking)
-	return messages, &info, err
-}
-
-func readMessages(command *redis.XStreamSliceCmd) ([]redis.XMessage, error) {
-	streams, err := command.Result()
-	if errors.Is(err, redis.Nil) {
-		return nil, nil
-	}
-	if err != nil || len(streams) == 0 {
+	if err := pipe.Process(r.ctx, reading); err != nil {
 		return nil, err
 	}
-	return streams[0].Messages, nil
-}
-
-// take makes the batch of what was read.
-func (r *reader) take(messages []redis.XMessage) {
-	clear(r.batch)
-	r.batch, r.ids = r.batch[:0], r.ids[:0]
-	for i := range messages {
-		id, _ := parseID(messages[i].ID) // a server's id is one
-		r.ids = append(r.ids, id)
-		r.batch = append(r.batch, received(&messages[i], id))
+	looking := pipe.XInfoStream(r.ctx, r.place.stream)
+	if _, err := pipe.Exec(r.ctx); err != nil && !isReply(err) {
+		return nil, err
 	}
-}
-
-func received(m *redis.XMessage, id entryID) watermill.Received {
-	decoded, err := unmarshal(m.Values)
-	return watermill.Received{Offset: domain.Offset(m.ID), Time: id.time(), Message: decoded, Err: err}
+	if err := reading.Err(); err != nil {
+		return nil, err
+	}
+	if err := r.batch.read(r.conn.answer()); err != nil {
+		return nil, err
+	}
+	info, err := readInfo(looking)
+	return &info, err
 }
 
 // connect sees to a connection. The first read on a new one looks where the stream stands.
@@ -219,6 +203,9 @@ func (r *reader) connect() error {
 }
 
 func (r *reader) disconnect() {
+	if r.standing != nil {
+		r.standing.away.Store(true)
+	}
 	r.mu.Lock()
 	conn := r.conn
 	r.conn = nil

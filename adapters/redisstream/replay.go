@@ -19,14 +19,15 @@ const defaultPage = 1000
 func (s *Subscriber) Replay(
 	ctx context.Context, stream string, after, through domain.Offset, limit int,
 ) (watermill.Range, error) {
-	from, ok := parseID(after)
-	if !ok && after != "" {
-		return watermill.Range{}, domain.ErrBadOffset
+	beginning, err := s.config.positionIn(after, stream)
+	if err != nil {
+		return watermill.Range{}, err
 	}
-	to, ok := parseID(through)
-	if !ok && through != "" {
-		return watermill.Range{}, domain.ErrBadOffset
+	ending, err := s.config.positionIn(through, stream)
+	if err != nil {
+		return watermill.Range{}, err
 	}
+	from, to := beginning.id, ending.id
 	if limit <= 0 {
 		limit = defaultPage
 	}
@@ -43,12 +44,11 @@ func (s *Subscriber) Replay(
 		end = to.String()
 	}
 	// In one transaction, so that nothing is trimmed between the look and the reading.
-	var reading *redis.XMessageSliceCmd
+	reading := redis.NewRawCmd(ctx, "xrange", stream, start, end, "count", limit)
 	var looking *redis.XInfoStreamCmd
-	_, err := s.servers.shared.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err = s.servers.shared.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		looking = pipe.XInfoStream(ctx, stream)
-		reading = pipe.XRangeN(ctx, stream, start, end, int64(limit))
-		return nil
+		return pipe.Process(ctx, reading)
 	})
 	if err != nil && !isReply(err) {
 		return watermill.Range{}, err
@@ -60,16 +60,18 @@ func (s *Subscriber) Replay(
 	if err := holds(info, from); err != nil {
 		return watermill.Range{}, err
 	}
-	messages, err := reading.Result()
+	var read batch
+	err = reading.Err()
+	if err == nil {
+		err = read.readRange(reading.Val())
+	}
 	if err != nil {
 		return watermill.Range{}, fmt.Errorf("read a range: %w", err)
 	}
-	part := watermill.Range{Next: after, Done: len(messages) < limit}
-	for i := range messages {
-		id, _ := parseID(messages[i].ID) // a server's id is one
-		part.Entries = append(part.Entries, received(&messages[i], id))
-		part.Next = domain.Offset(messages[i].ID)
-		part.Done = part.Done || through != "" && id.compare(to) >= 0
+	part := watermill.Range{Entries: read.received, Next: after, Done: len(read.ids) < limit}
+	if n := len(read.ids); n > 0 {
+		part.Next = read.received[n-1].Offset
+		part.Done = part.Done || through != "" && read.ids[n-1].compare(to) >= 0
 	}
 	return part, nil
 }

@@ -12,9 +12,9 @@ import (
 )
 
 // minimal is the rule of the package comment.
-var minimal = strings.Fields("on >secret resetchannels -@all ~socket.io ~sio:session:* ~{sio:session:* " +
+var minimal = strings.Fields("on >secret resetchannels -@all ~socket.io ~{socket.io}:readers ~sio:session:* ~{sio:session:* " +
 	"+ping +hello +auth +client|info +client|kill +info +xadd +xread +xrange +xinfo|stream " +
-	"+multi +exec +eval +evalsha +get +set +del +exists +rename +renamenx")
+	"+multi +exec +eval +evalsha +get +set +del +exists +rename +renamenx +hset +hgetall +hdel +pexpire")
 
 // TestMinimalRights does everything, retries included, as a user that has no more than the documented rights.
 func TestMinimalRights(t *testing.T) {

@@ -58,7 +58,8 @@ func (f *flush) sendMissing(ctx context.Context) error {
 	if f.base != "" {
 		from = "(" + string(f.base)
 	}
-	args := []any{"eval", retryScript, 1, f.stream, from, string(f.publisher.id), f.publisher.config.MaxLength}
+	args := []any{"eval", retryScript, 1, f.stream, from, string(f.publisher.id), len(f.publisher.trim)}
+	args = append(args, f.live[0].args[trimAt:trimAt+len(f.publisher.trim)]...)
 	for _, e := range f.live {
 		args = append(args, strconv.FormatUint(e.sequence, 10), len(e.args)-e.fields)
 		args = append(args, e.args[e.fields:]...)

@@ -83,6 +83,14 @@ func (s *servers) refresh(ctx context.Context) {
 	}
 }
 
+// holder is a client of the server that holds a key.
+func (s *servers) holder(ctx context.Context, key string) (redis.Cmdable, error) {
+	if s.cluster == nil {
+		return s.shared, nil
+	}
+	return s.cluster.MasterForKey(ctx, key)
+}
+
 // connect makes a client with a single connection to the server that holds a key: nothing is retried, contexts'
 // deadlines are honoured, and a reply may take as long as given.
 func (s *servers) connect(ctx context.Context, key string, reply time.Duration) (*connection, error) {
@@ -93,6 +101,9 @@ func (s *servers) connect(ctx context.Context, key string, reply time.Duration) 
 	c := &connection{}
 	dial, greet := options.Dialer, options.OnConnect
 	options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if socket := c.takeFirst(); socket != nil {
+			return socket, nil
+		}
 		socket, err := dial(ctx, network, addr)
 		if err == nil {
 			err = c.addSocket(socket)
@@ -107,12 +118,15 @@ func (s *servers) connect(ctx context.Context, key string, reply time.Duration) 
 		}
 		return c.identify(ctx, conn)
 	}
+	options.Dialer = c.tapping(options.Dialer)
 	options.MaxRetries = -1
 	options.ContextTimeoutEnabled = true
 	options.DialTimeout = min(dialTimeout, options.DialTimeout)
 	options.DialerRetries = 1
 	options.ReadTimeout, options.WriteTimeout = reply, reply
-	options.PoolSize, options.PipelinePoolSize = 1, -1
+	// One would do, but a pool that has failed to dial as often as its size starts a goroutine that dials on for a
+	// second, even when the pool is closed. This one is closed after its first failure.
+	options.PoolSize, options.PipelinePoolSize = 2, -1
 	options.MinIdleConns, options.MaxIdleConns, options.MaxActiveConns = 0, 0, 0
 	options.ConnMaxIdleTime, options.ConnMaxLifetime = -1, -1
 	options.PoolTimeout = reply
@@ -120,6 +134,13 @@ func (s *servers) connect(ctx context.Context, key string, reply time.Duration) 
 	options.AutoPipelineOptions = nil
 	options.ClientSideCacheConfig, options.ClientSideCache = nil, nil
 	withoutPushes(&options)
+	// Dialled before there is a client: go-redis writes a line to the standard error for each failure of its own.
+	dialing, cancel := context.WithTimeout(ctx, options.DialTimeout)
+	defer cancel()
+	if c.first, err = dial(dialing, options.Network, options.Addr); err != nil {
+		return nil, err
+	}
+	c.sockets = append(c.sockets, c.first)
 	c.client = redis.NewClient(&options)
 	return c, nil
 }
@@ -129,9 +150,13 @@ type connection struct {
 	client *redis.Client
 
 	mu      sync.Mutex
+	first   net.Conn // not used yet; one of sockets
 	sockets []net.Conn
+	tap     *tap // of the last socket
 	ids     []peerID
 	closed  bool
+	// single says that there is one connection at all: a lost one must not be replaced behind the owner's back.
+	single bool
 	// denied says that the server does not tell a connection its id.
 	denied bool
 }
@@ -146,10 +171,19 @@ var errConnectionClosed = errors.New("the connection was closed")
 // nothing in flight.
 const maxRemembered = 8
 
+// takeFirst hands over the socket that was dialled before there was a client, once.
+func (c *connection) takeFirst() net.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := c.first
+	c.first = nil
+	return first
+}
+
 func (c *connection) addSocket(socket net.Conn) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.closed || c.single && len(c.sockets) > 0 {
 		return errors.Join(errConnectionClosed, socket.Close())
 	}
 	if len(c.sockets) == maxRemembered {
@@ -213,6 +247,7 @@ func isDialError(err error) bool {
 var passing = [...]string{
 	"LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "MOVED", "ASK", "BUSY",
 	"ERR max number of clients",
+	"UNBLOCKED", // what a blocked read is told when its server becomes a replica
 }
 
 // isPassing reports whether a server's answer may be another one soon.

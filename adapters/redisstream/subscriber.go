@@ -23,6 +23,7 @@ type Subscriber struct {
 	config  Config
 	servers *servers
 	owns    bool // whether servers is closed with it
+	local   *standings
 
 	mu      sync.Mutex
 	readers map[*reader]struct{}
@@ -56,7 +57,8 @@ func NewSubscriber(client redis.UniversalClient, config Config) (*Subscriber, er
 
 func newSubscriber(servers *servers, config Config) *Subscriber {
 	return &Subscriber{
-		config: config, servers: servers, readers: make(map[*reader]struct{}), closing: make(chan struct{}),
+		config: config, servers: servers, local: newStandings(),
+		readers: make(map[*reader]struct{}), closing: make(chan struct{}),
 	}
 }
 
@@ -65,8 +67,16 @@ func newSubscriber(servers *servers, config Config) *Subscriber {
 func (s *Subscriber) Tail(
 	ctx context.Context, stream string, after domain.Offset, h watermill.TailHandler,
 ) (ports.Subscription, error) {
-	if _, ok := parseID(after); !ok && after != "" {
-		return nil, fmt.Errorf("read %s after a position: %w", stream, domain.ErrBadOffset)
+	return s.tail(ctx, stream, after, h, s.config.paced())
+}
+
+// tail is Tail; publishers wait for readers that are paced.
+func (s *Subscriber) tail(
+	ctx context.Context, stream string, after domain.Offset, h watermill.TailHandler, paced bool,
+) (ports.Subscription, error) {
+	from, err := s.config.positionIn(after, stream)
+	if err != nil {
+		return nil, fmt.Errorf("read %s after a position: %w", stream, err)
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -80,7 +90,7 @@ func (s *Subscriber) Tail(
 	if err != nil {
 		return nil, explain(err, "read "+stream)
 	}
-	at, gap := startPlace(stream, after, info)
+	at, gap := startPlace(stream, from.start(info), info)
 	r := newReader(s, at, h)
 	r.gap = gap
 	s.mu.Lock()
@@ -89,6 +99,9 @@ func (s *Subscriber) Tail(
 		return nil, fmt.Errorf("read %s: the subscriber: %w", stream, domain.ErrClosed)
 	}
 	s.readers[r] = struct{}{}
+	if paced {
+		r.standing = s.local.enter(stream)
+	}
 	s.running.Go(r.run)
 	return r, nil
 }
@@ -123,7 +136,7 @@ func readInfo(command *redis.XInfoStreamCmd) (streamInfo, error) {
 // refused (Nack) comes again after a short pause. What cannot be read, and what is missing, goes to Config.Notice.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	a := newAcknowledged(ctx, topic, s.config.Notice)
-	tail, err := s.Tail(ctx, topic, s.config.After, a)
+	tail, err := s.tail(ctx, topic, s.config.After, a, false)
 	if err != nil {
 		a.end()
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/roombus/roombus/adapters/watermill"
+	"github.com/roombus/roombus/ports"
 )
 
 // Transport is a cluster's connection through one stream of one Redis: it serves the three ports.
@@ -18,7 +19,8 @@ type Transport struct {
 	publisher  *Publisher
 	subscriber *Subscriber
 	log        *watermill.Log
-	channel    *watermill.LogChannel
+	channel    ports.Channel
+	pubSub     *pubSubLane // nil without a lane of its own
 	sessions   *Sessions
 	client     io.Closer // the client that Connect made; nil after New
 }
@@ -42,11 +44,19 @@ func New(client redis.UniversalClient, config Config) (*Transport, error) {
 		config: config, servers: s,
 		publisher: newPublisher(s, config), subscriber: newSubscriber(s, config), sessions: newSessions(s, config),
 	}
-	t.log, err = watermill.NewLog(t.publisher, t.subscriber, watermill.Config{Topics: []string{config.Stream}})
+	t.publisher.local = t.subscriber.local
+	t.log, err = watermill.NewLog(t.publisher, t.subscriber, watermill.Config{
+		Topic: config.streamOf, Topics: config.streams(), OnePosition: true,
+	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make a transport on Redis Streams: %w", err), s.Close())
 	}
-	t.channel = watermill.NewLogChannel(t.log)
+	if config.PubSub == PubSubOff {
+		t.channel = watermill.NewLogChannel(t.log)
+	} else {
+		t.pubSub = newPubSubLane(s, config)
+		t.channel = t.pubSub
+	}
 	return t, nil
 }
 
@@ -71,8 +81,9 @@ func Connect(ctx context.Context, url string, config Config) (*Transport, error)
 // Log is the log on the stream.
 func (t *Transport) Log() *watermill.Log { return t.log }
 
-// Channel is the lane for requests and answers: over the log, as in the 0.2 line of the Node.js adapter.
-func (t *Transport) Channel() *watermill.LogChannel { return t.channel }
+// Channel is the lane for requests and answers. With Config.PubSub it is one of its own, as in the 0.3 line of the
+// Node.js adapter, and has the ability ports.Census; without, it is served over the log, as in the 0.2 line.
+func (t *Transport) Channel() ports.Channel { return t.channel }
 
 // Sessions is the store of sessions.
 func (t *Transport) Sessions() *Sessions { return t.sessions }
@@ -86,7 +97,11 @@ func (t *Transport) Subscriber() *Subscriber { return t.subscriber }
 // Close waits for the outcome of what was published, ends the tails and closes the transport's connections. Calling
 // it again does nothing.
 func (t *Transport) Close() error {
-	err := errors.Join(t.publisher.Close(), t.subscriber.Close())
+	var err error
+	if t.pubSub != nil {
+		err = t.pubSub.Close()
+	}
+	err = errors.Join(err, t.publisher.Close(), t.subscriber.Close())
 	if closing := t.servers.Close(); !errors.Is(closing, redis.ErrClosed) {
 		err = errors.Join(err, closing)
 	}

@@ -37,15 +37,18 @@ type outgoing struct {
 	done   chan struct{}
 }
 
+// trimAt is where the trimming begins in an outgoing's args, after XADD and the stream.
+const trimAt = 2
+
 // newOutgoing copies what it needs of m, which belongs to the caller again as soon as that stops waiting.
-func newOutgoing(stream string, m *message.Message, maxLength int64) (*outgoing, error) {
+func newOutgoing(stream string, m *message.Message, trim []any) (*outgoing, error) {
 	fields, err := appendFields(make([]string, 0, 2*len(m.Metadata)+4), m)
 	if err != nil {
 		return nil, err
 	}
-	const before, numbers = 6, 6 // the words of XADD; the names and values of pub, seq, skip
-	args := make([]any, 0, before+len(fields)+numbers)
-	args = append(args, "xadd", stream, "maxlen", "~", maxLength, "*")
+	const before, numbers = 3, 6 // the words of XADD; the names and values of pub, seq, skip
+	args := make([]any, 0, before+len(trim)+len(fields)+numbers)
+	args = append(append(append(args, "xadd", stream), trim...), "*")
 	e := &outgoing{fields: len(args), done: make(chan struct{})}
 	for i := 0; i < len(fields); i += 2 {
 		name, value := fields[i], fields[i+1]
@@ -90,6 +93,8 @@ const (
 type writer struct {
 	publisher *Publisher
 	stream    string
+	window    *window // nil without flow control
+	most      int     // messages in a flush
 
 	mu       sync.Mutex
 	waiting  []*outgoing
@@ -109,7 +114,12 @@ type writer struct {
 }
 
 func newWriter(p *Publisher, stream string) *writer {
-	return &writer{publisher: p, stream: stream, wake: make(chan struct{}, 1)}
+	w := &writer{publisher: p, stream: stream, most: maxFlush, wake: make(chan struct{}, 1)}
+	if p.config.paced() {
+		w.window = newWindow(p, stream)
+		w.most = min(maxFlush, int(w.window.quantum))
+	}
+	return w
 }
 
 func (w *writer) add(e *outgoing) {
@@ -168,7 +178,7 @@ func (w *writer) take() (batch []*outgoing, finished bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n, bytes := 0, int64(0)
-	for n < len(w.waiting) && n < maxFlush && (n == 0 || bytes+w.waiting[n].size <= maxFlushBytes) {
+	for n < len(w.waiting) && n < w.most && (n == 0 || bytes+w.waiting[n].size <= maxFlushBytes) {
 		e := w.waiting[n]
 		n++
 		if e.over {
@@ -197,14 +207,21 @@ func (w *writer) flush(batch []*outgoing) {
 				break
 			}
 		}
-		f.try()
+		if f.open || f.holdBack() {
+			f.try()
+		}
 	}
+	stored := int64(0)
 	for _, e := range batch {
 		if e.err == nil {
 			w.skipped = 0
+			stored++
 		} else {
 			w.skipped++
 		}
+	}
+	if w.window != nil {
+		w.window.appended(stored)
 	}
 }
 
@@ -226,6 +243,10 @@ func (f *flush) begin() bool {
 	defer f.mu.Unlock()
 	f.live = f.live[:0]
 	skipped := f.skipped
+	var oldest any
+	if config := &f.publisher.config; config.Retention > 0 {
+		oldest = config.oldest(f.last)
+	}
 	for _, e := range f.batch {
 		if e.once && e.sent {
 			e.decide("", fmt.Errorf("%w: a volatile message is sent once (%w)", domain.ErrUnknown, f.lastErr))
@@ -235,6 +256,9 @@ func (f *flush) begin() bool {
 			continue
 		}
 		e.number(f.publisher.id, skipped)
+		if oldest != nil {
+			e.args[trimAt+thresholdAt] = oldest
+		}
 		skipped = 0
 		f.live = append(f.live, e)
 	}

@@ -36,21 +36,48 @@ type Tailer interface {
 
 // TailHandler receives what a Tailer reads, one call at a time.
 type TailHandler interface {
-	// HandleBatch receives entries in order. The slice is the Tailer's again when the call returns, the messages are
-	// the handler's to keep.
+	// HandleBatch receives entries in order. The slice and the Fields are the Tailer's again when the call returns;
+	// texts, payloads and what Message returns are the handler's to keep.
 	HandleBatch(batch []Received)
 	// HandleNotice receives a notice at its place between the entries.
 	HandleNotice(n domain.Notice)
 }
 
-// Received is a message at its place in a topic.
+// Field is a name and a value of a message's metadata.
+type Field struct{ Name, Value string }
+
+// Received is a message at its place in a topic, as its broker gave it: [Received.Message] makes Watermill's message
+// of it for who needs one, Log does without.
 type Received struct {
 	Offset domain.Offset
 	// Time is when the broker stored it; zero where it does not say.
 	Time time.Time
-	// Message is nil when Err says why it could not be unmarshalled.
-	Message *message.Message
-	Err     error
+	// UUID is Watermill's; empty where the message was stored without.
+	UUID string
+	// Fields are the metadata in the order of the broker. Of a name that stands twice the last value counts.
+	Fields []Field
+	// Payload is the payload.
+	Payload []byte
+	// Err says why the message could not be unmarshalled; without it, it is nil.
+	Err error
+}
+
+// FieldsOf are the fields of metadata, in no order.
+func FieldsOf(metadata message.Metadata) []Field {
+	fields := make([]Field, 0, len(metadata))
+	for name, value := range metadata {
+		fields = append(fields, Field{name, value})
+	}
+	return fields
+}
+
+// Message makes a new Watermill message of what was received; the payload is shared.
+func (r *Received) Message() *message.Message {
+	m := message.NewMessage(r.UUID, r.Payload)
+	for _, field := range r.Fields {
+		m.Metadata[field.Name] = field.Value
+	}
+	return m
 }
 
 // Replayer is a message.Subscriber that can read again what its broker holds.

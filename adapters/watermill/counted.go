@@ -152,7 +152,10 @@ func (t *countedTopic) receive(m *message.Message) (Received, []*countedTail) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.position++
-	received := Received{Offset: countedOffset(t.position), Time: time.Now(), Message: m}
+	received := Received{
+		Offset: countedOffset(t.position), Time: time.Now(),
+		UUID: m.UUID, Fields: FieldsOf(m.Metadata), Payload: m.Payload,
+	}
 	if m.Metadata[FieldPublisher] == string(t.id) {
 		sequence, _ := strconv.ParseUint(m.Metadata[FieldSequence], 10, 64) // 0, which nobody waits for, if it is none
 		if echo, ok := t.echoes[sequence]; ok {

@@ -1,6 +1,7 @@
 package watermill
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -13,82 +14,114 @@ import (
 // Decode makes a message of a Watermill message that Encode or the Node.js adapter wrote. It takes ownership of the
 // payload. It is as lenient as Node.js is, but what makes a Node.js reader throw is an error here, a [*DecodeError].
 func Decode(msg *message.Message) (domain.Message, error) {
-	kind, err := parseKind(msg.Metadata[FieldKind])
-	if err != nil {
-		return domain.Message{}, err
+	var m domain.Message
+	var fields envelopeFields
+	for name, value := range msg.Metadata {
+		fields.set(name, value)
 	}
-	m := domain.Message{
-		Node:      domain.NodeID(msg.Metadata[FieldNode]),
-		Namespace: msg.Metadata[FieldNamespace],
-		After:     domain.Offset(msg.Metadata[FieldAfter]),
-		Headers:   headers(msg.Metadata),
-	}
-	if m.Namespace == "" {
-		return domain.Message{}, decodeError(FieldNamespace, "missing")
-	}
-	if err := decodeNumbers(&m, msg.Metadata); err != nil {
-		return domain.Message{}, err
-	}
-	m.Body, err = decodeBody(kind, msg.Metadata[FieldInfo], msg.Payload)
-	if err != nil {
+	if err := fields.decode(&m, msg.Payload, nil, nil); err != nil {
 		return domain.Message{}, err
 	}
 	return m, nil
 }
 
-func headers(metadata message.Metadata) domain.Headers {
-	var found domain.Headers
-	for field, value := range metadata {
-		name, ok := headerName(field)
-		if !ok {
-			continue
-		}
-		if found == nil {
-			found = make(domain.Headers, 2)
-		}
-		found[name] = value
-	}
-	return found
+// envelopeFields are the fields of a message besides its data.
+type envelopeFields struct {
+	kind, node, namespace, publisher, after, info string
+	sequence, skipped                             optional
+	headers                                       domain.Headers
 }
 
-func decodeNumbers(m *domain.Message, metadata message.Metadata) (err error) {
-	m.Publisher = domain.PublisherID(metadata[FieldPublisher])
-	if m.Sequence, err = decodeUint(metadata, FieldSequence); err != nil {
+// optional is the text of a field that may be absent.
+type optional struct {
+	text string
+	set  bool
+}
+
+func (f *envelopeFields) set(name, value string) {
+	switch name {
+	case FieldKind:
+		f.kind = value
+	case FieldNode:
+		f.node = value
+	case FieldNamespace:
+		f.namespace = value
+	case FieldPublisher:
+		f.publisher = value
+	case FieldSequence:
+		f.sequence = optional{value, true}
+	case FieldSkipped:
+		f.skipped = optional{value, true}
+	case FieldAfter:
+		f.after = value
+	case FieldInfo:
+		f.info = value
+	default:
+		if header, ok := headerName(name); ok {
+			if f.headers == nil {
+				f.headers = make(domain.Headers, 2)
+			}
+			f.headers[header] = value
+		}
+	}
+}
+
+// decode makes a message of the fields and its data. A broadcast is put into room, where there is some.
+func (f *envelopeFields) decode(m *domain.Message, data []byte, room *broadcastRoom, names *nameCache) error {
+	kind, err := parseKind(f.kind)
+	if err != nil {
 		return err
 	}
-	m.Skipped, err = decodeUint(metadata, FieldSkipped)
+	if f.namespace == "" {
+		return decodeError(FieldNamespace, "missing")
+	}
+	m.Node, m.Namespace, m.Publisher = domain.NodeID(f.node), f.namespace, domain.PublisherID(f.publisher)
+	m.After, m.Headers = domain.Offset(f.after), f.headers
+	if m.Sequence, err = f.sequence.number(FieldSequence); err != nil {
+		return err
+	}
+	if m.Skipped, err = f.skipped.number(FieldSkipped); err != nil {
+		return err
+	}
+	switch kind {
+	case domain.KindInitialHeartbeat, domain.KindHeartbeat, domain.KindGoodbye:
+		m.Body, err = decodeBodyWithoutData(kind, f.info)
+	default:
+		m.Body, err = decodeData(kind, data, room, names)
+	}
 	return err
 }
 
-func decodeUint(metadata message.Metadata, field string) (uint64, error) {
-	text, ok := metadata[field]
-	if !ok {
+func (o optional) number(field string) (uint64, error) {
+	if !o.set {
 		return 0, nil
 	}
-	n, err := strconv.ParseUint(text, 10, 64)
+	n, err := strconv.ParseUint(o.text, 10, 64)
 	if err != nil {
 		return 0, decodeError(field, "expected a decimal number")
 	}
 	return n, nil
 }
 
-// decodeBody reads the kinds that have no data; the others have nothing else.
-func decodeBody(kind domain.Kind, info string, data []byte) (domain.Body, error) {
-	switch kind {
-	case domain.KindInitialHeartbeat:
-		h, err := decodeHeartbeat(info)
-		return &domain.InitialHeartbeat{Heartbeat: h}, err
-	case domain.KindHeartbeat:
-		h, err := decodeHeartbeat(info)
-		return &h, err
-	case domain.KindGoodbye:
+func decodeBodyWithoutData(kind domain.Kind, info string) (domain.Body, error) {
+	if kind == domain.KindGoodbye {
 		return &domain.Goodbye{}, nil
-	default:
-		return decodeData(kind, data)
 	}
+	h, err := decodeHeartbeat(info)
+	if kind == domain.KindInitialHeartbeat {
+		return &domain.InitialHeartbeat{Heartbeat: h}, err
+	}
+	return &h, err
 }
 
-func decodeData(kind domain.Kind, data []byte) (domain.Body, error) {
+// broadcastRoom is where a broadcast, the body of nearly all messages, is put together with the one room of most, so
+// that it is not allocated for itself.
+type broadcastRoom struct {
+	body  domain.Broadcast
+	rooms [1]string
+}
+
+func decodeData(kind domain.Kind, data []byte, room *broadcastRoom, names *nameCache) (domain.Body, error) {
 	if len(data) == 0 {
 		return nil, decodeError("data", "missing")
 	}
@@ -102,7 +135,7 @@ func decodeData(kind domain.Kind, data []byte) (domain.Body, error) {
 	if err != nil {
 		return nil, &DecodeError{Field: "data", Err: err}
 	}
-	r := &reading{whole: whole}
+	r := &reading{whole: whole, room: room, names: names}
 	if !r.isObject("data", whole.JSON()) {
 		return nil, r.err
 	}
@@ -117,6 +150,8 @@ func decodeData(kind domain.Kind, data []byte) (domain.Body, error) {
 // after it does not count.
 type reading struct {
 	whole domain.Value
+	room  *broadcastRoom // nil where there is none
+	names *nameCache     // nil where there is none
 	err   error
 }
 
@@ -186,7 +221,11 @@ func (r *reading) body(kind domain.Kind) domain.Body {
 }
 
 func (r *reading) broadcast(p *parts) *domain.Broadcast {
-	b := &domain.Broadcast{Target: r.target(p.opts), Request: r.optionalRequest(p.requestID)}
+	if r.room == nil {
+		r.room = &broadcastRoom{}
+	}
+	b := &r.room.body
+	b.Target, b.Request = r.target(p.opts), r.optionalRequest(p.requestID)
 	if !r.isObject("data.packet", p.packet) {
 		return b
 	}
@@ -238,7 +277,7 @@ func (r *reading) target(json []byte) (t domain.Target) {
 		}
 		switch string(key) {
 		case "rooms":
-			t.Rooms = r.texts("data.opts.rooms", value)
+			t.Rooms = r.targetRooms(value)
 		case "except":
 			t.Except = r.texts("data.opts.except", value)
 		case "flags":
@@ -311,15 +350,28 @@ func (r *reading) text(path string, json []byte) string {
 }
 
 // texts reads an array of strings. A number among them, which JavaScript lets through, is taken by its text.
-func (r *reading) texts(path string, json []byte) []string {
+func (r *reading) texts(path string, json []byte) []string { return r.appendTexts(nil, path, json) }
+
+// targetRooms reads the rooms of opts into the memory that there is for one.
+func (r *reading) targetRooms(json []byte) []string {
+	var rooms []string
+	if r.room != nil {
+		rooms = r.room.rooms[:0]
+	}
+	if rooms = r.appendTexts(rooms, "data.opts.rooms", json); len(rooms) == 0 {
+		return nil
+	}
+	return rooms
+}
+
+func (r *reading) appendTexts(texts []string, path string, json []byte) []string {
 	if !r.isArray(path, json) {
 		return nil
 	}
-	var texts []string
 	for element := range domain.Elements(json) {
 		switch c := element[0]; {
 		case c == '"':
-			texts = append(texts, r.text(path, element))
+			texts = append(texts, r.name(element))
 		case c == '-' || '0' <= c && c <= '9':
 			texts = append(texts, string(element))
 		default:
@@ -327,6 +379,16 @@ func (r *reading) texts(path string, json []byte) []string {
 		}
 	}
 	return texts
+}
+
+// name is the text of a checked string, the same one for the same name where there is a cache.
+func (r *reading) name(json []byte) string {
+	inside := json[1 : len(json)-1]
+	if r.names == nil || bytes.IndexByte(inside, '\\') >= 0 {
+		text, _ := r.whole.Part(json).Text()
+		return text
+	}
+	return r.names.text(inside)
 }
 
 func (r *reading) count(path string, json []byte) int {

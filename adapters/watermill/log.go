@@ -18,6 +18,9 @@ type Config struct {
 	Topic func(namespace string) string
 	// Topics are the topics that a tail reads: all that Topic can return. Default: "socket.io".
 	Topics []string
+	// OnePosition says that the Tailer knows what one position means in each of several topics, so that a tail can begin
+	// at one.
+	OnePosition bool
 	// AppendTimeout bounds an Append whose context has no deadline, where the publisher is no Appender. Default 5 s.
 	AppendTimeout time.Duration
 	// Quiet is how often a tail without Tailer says that it stands at the tail while nothing comes. Default 1 s.
@@ -112,10 +115,10 @@ func (l *Log) Append(ctx context.Context, m *domain.Message) (domain.Offset, err
 	return l.appender.Append(ctx, topic, encoded, attempts)
 }
 
-// Tail hands every entry after a position to h; see ports.Log. With several topics only the zero Offset will do:
-// a position is one of a single topic.
+// Tail hands every entry after a position to h; see ports.Log. With several topics only the zero Offset will do,
+// a position being one of a single topic, unless the Config says that the Tailer knows better (OnePosition).
 func (l *Log) Tail(ctx context.Context, after domain.Offset, h ports.LogHandler) (ports.Subscription, error) {
-	if after != "" && len(l.config.Topics) > 1 {
+	if after != "" && len(l.config.Topics) > 1 && !l.config.OnePosition {
 		return nil, fmt.Errorf("tail %d topics from one position: %w", len(l.config.Topics), domain.ErrUnsupported)
 	}
 	values := context.WithoutCancel(ctx)
@@ -153,10 +156,10 @@ func (l *Log) Replay(
 	page := domain.Page{Next: part.Next, Done: part.Done}
 	for i := range part.Entries {
 		received := &part.Entries[i]
-		if received.Err != nil || received.Message.Metadata[FieldNamespace] != namespace {
+		if received.Err != nil || namespaceOf(received) != namespace {
 			continue
 		}
-		if entry, err := decodeEntry(topic, received); err == nil {
+		if entry, err := decodeEntry(topic, received, nil); err == nil {
 			page.Entries = append(page.Entries, entry)
 		}
 	}
@@ -177,15 +180,34 @@ func (s subscriptions) Close() error {
 	return all
 }
 
-func decodeEntry(topic string, received *Received) (*domain.Entry, error) {
+// decodeEntry makes an entry of what was received. The entry and a broadcast are allocated together; both are kept, or
+// let go, together.
+func decodeEntry(topic string, received *Received, names *nameCache) (*domain.Entry, error) {
 	if received.Err != nil {
 		return nil, received.Err
 	}
-	m, err := Decode(received.Message)
-	if err != nil {
+	var fields envelopeFields
+	for i := range received.Fields {
+		fields.set(received.Fields[i].Name, received.Fields[i].Value)
+	}
+	var memory struct {
+		entry domain.Entry
+		room  broadcastRoom
+	}
+	memory.entry = domain.Entry{Stream: topic, Offset: received.Offset, Time: received.Time}
+	if err := fields.decode(&memory.entry.Message, received.Payload, &memory.room, names); err != nil {
 		return nil, err
 	}
-	return &domain.Entry{Stream: topic, Offset: received.Offset, Time: received.Time, Message: m}, nil
+	return &memory.entry, nil
+}
+
+func namespaceOf(received *Received) (namespace string) {
+	for i := range received.Fields {
+		if received.Fields[i].Name == FieldNamespace {
+			namespace = received.Fields[i].Value
+		}
+	}
+	return namespace
 }
 
 // decoder hands what a topic's tail reads to a log's handler.
@@ -193,6 +215,7 @@ type decoder struct {
 	ctx     context.Context //nolint:containedctx // values alone, for the handler's calls
 	topic   string
 	handler ports.LogHandler
+	names   nameCache
 }
 
 // HandleBatch decodes the entries and hands them over, one by one.
@@ -205,7 +228,7 @@ func (d *decoder) HandleBatch(batch []Received) {
 }
 
 func (d *decoder) handleOne(received *Received) (err error) {
-	entry, err := decodeEntry(d.topic, received)
+	entry, err := decodeEntry(d.topic, received, &d.names)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,10 @@
 -- Appends the messages of a batch that are not in the stream yet, and returns the ids of all. It looks at everything
 -- after the last position that was known before the first attempt. No key but the stream is touched.
 --
--- KEYS[1] is the stream. ARGV are: where to begin to look, as XRANGE has it; the publisher; the maximum length; then
--- for each message its number, how many texts follow, and its fields and values.
-local wanted, i = {}, 4
+-- KEYS[1] is the stream. ARGV are: where to begin to look, as XRANGE has it; the publisher; how many texts say how to
+-- trim, and these, as XADD has them; then for each message its number, how many texts follow, and its fields and values.
+local first = 4 + tonumber(ARGV[3])
+local wanted, i = {}, first
 while i <= #ARGV do
   wanted[ARGV[i]] = true
   i = i + 2 + tonumber(ARGV[i + 1])
@@ -21,11 +22,18 @@ repeat
     from = '(' .. entry[1]
   end
 until #entries < page
-local ids, i = {}, 4
+local ids, i = {}, first
 while i <= #ARGV do
   local length = tonumber(ARGV[i + 1])
-  ids[#ids + 1] = found[ARGV[i]] or
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, i + 2, i + 1 + length))
+  local id = found[ARGV[i]]
+  if not id then
+    local command = { 'XADD', KEYS[1] }
+    for t = 4, first - 1 do command[#command + 1] = ARGV[t] end
+    command[#command + 1] = '*'
+    for f = i + 2, i + 1 + length do command[#command + 1] = ARGV[f] end
+    id = redis.call(unpack(command))
+  end
+  ids[#ids + 1] = id
   i = i + 2 + length
 end
 return ids
