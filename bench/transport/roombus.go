@@ -179,7 +179,7 @@ type batches struct{ *counter }
 func (b batches) HandleBatch(batch []watermill.Received) {
 	for i := range batch {
 		if batch[i].Err == nil {
-			b.count(argsIn(batch[i].Message.Payload))
+			b.count(argsIn(batch[i].Payload))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/roombus/roombus/adapters/redisstream"
+	"github.com/roombus/roombus/domain"
 )
 
 // openRedis connects to Redis, checks that it can serve, and logs what it warns of.
@@ -20,10 +21,22 @@ func openRedis(ctx context.Context, s *settings, log *slog.Logger) (*transport, 
 	if err != nil {
 		return nil, &usageError{fmt.Sprintf("--redis: %v", err)}
 	}
+	slow := func(w redisstream.Slowdown) {
+		log.WarnContext(ctx, "publishing waits for a node that reads slowly", "stream", w.Stream, "behind", w.Behind,
+			"allowed", w.Window, "waited", w.Waited)
+	}
 	t, err := redisstream.New(client, redisstream.Config{
 		Stream:    s.stream,
+		Streams:   s.streamCount,
 		MaxLength: s.maxLength,
 		ReadCount: min(redisstream.DefaultReadCount, s.maxLength-1),
+		PubSub:    redisstream.PubSubMode(s.pubSub),
+		Notice: func(n domain.Notice) {
+			if bad, ok := n.(*domain.BadEntry); ok {
+				log.WarnContext(ctx, "a message on PUB/SUB was skipped", "channel", bad.Stream, "err", bad.Err)
+			}
+		},
+		OnSlowdown: slow,
 	})
 	if err != nil {
 		return nil, errors.Join(err, client.Close())

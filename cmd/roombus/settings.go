@@ -19,7 +19,9 @@ type settings struct {
 	addr            string
 	redis           string
 	stream          string
+	streamCount     int
 	maxLength       int64
+	pubSub          string
 	name            string
 	path            string
 	corsOrigins     origins
@@ -54,7 +56,9 @@ func (s *settings) flags() *flag.FlagSet {
 	f.StringVar(&s.addr, "addr", ":3000", "the `host:port` to listen on; port 0 takes a free one")
 	f.StringVar(&s.redis, "redis", "", "the Redis `URL` through which the nodes of a cluster talk; without it this node is alone, in memory")
 	f.StringVar(&s.stream, "stream", "socket.io", "the `name` of the Redis stream")
+	f.IntVar(&s.streamCount, "stream-count", 1, "among how many `streams` the namespaces are divided, as streamCount in Node.js adapters 0.3; the same on all nodes")
 	f.Int64Var(&s.maxLength, "max-length", 10_000, "about how many `entries` the log keeps")
+	f.StringVar(&s.pubSub, "pubsub", "off", "the `lane` of requests and answers: off (the stream, as Node.js adapters 0.2 have it), plain or sharded (PUB/SUB, as 0.3); the same on all nodes")
 	f.StringVar(&s.name, "name", "", "the node's `name` for people (default node- and six random characters)")
 	f.StringVar(&s.path, "path", "/socket.io/", "the `path` at which clients connect")
 	f.Var(&s.corsOrigins, "cors-origin", "an `origin` whose pages may connect, such as https://example.com, or * for all; may be given several times")
@@ -125,8 +129,12 @@ func (s *settings) check() error {
 	switch {
 	case s.maxLength < 2:
 		return wrong("--max-length is %d; it must be at least 2", s.maxLength)
+	case s.streamCount < 1:
+		return wrong("--stream-count is %d; it must be at least 1", s.streamCount)
 	case s.stream == "":
 		return wrong("--stream is empty; a Redis stream needs a name")
+	case !slices.Contains([]string{"off", "plain", "sharded"}, s.pubSub):
+		return wrong("--pubsub is %q; it must be off, plain or sharded", s.pubSub)
 	case s.logFormat != "text" && s.logFormat != "json":
 		return wrong("--log-format is %q; it must be text or json", s.logFormat)
 	case s.shutdownTimeout <= 0:

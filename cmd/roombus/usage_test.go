@@ -17,6 +17,8 @@ func TestWrongUsage(t *testing.T) {
 		"argument":            {[]string{"serve", "redis://u:geheim@localhost"}, nil, []string{"flag", "--help"}},
 		"flag without value":  {[]string{"serve", "--addr"}, nil, []string{"no value", "--addr"}},
 		"no number":           {[]string{"serve", "--max-length", "many"}, nil, []string{"many", "--max-length"}},
+		"no such lane":        {[]string{"serve", "--pubsub", "both"}, nil, []string{"--pubsub", "both", "sharded"}},
+		"no streams":          {[]string{"serve", "--stream-count", "0"}, nil, []string{"--stream-count"}},
 		"no positive number":  {[]string{"serve", "--max-length", "0"}, nil, []string{"--max-length"}},
 		"log level":           {[]string{"serve", "--log-level", "loud"}, nil, []string{"--log-level", "loud"}},
 		"log format":          {[]string{"serve", "--log-format", "xml"}, nil, []string{"--log-format", "json"}},

@@ -30,10 +30,10 @@ type goServer struct {
 	connected chan *socketio.Socket
 }
 
-func startGo(t *testing.T, redisURL string) *goServer {
+func startGo(t *testing.T, redisURL string, config redisstream.Config) *goServer {
 	t.Helper()
 	ctx := t.Context()
-	transport, err := redisstream.Connect(ctx, redisURL, redisstream.Config{})
+	transport, err := redisstream.Connect(ctx, redisURL, config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,11 +94,18 @@ type mixed struct {
 
 func startMixed(t *testing.T) mixed {
 	t.Helper()
+	return startMixedWith(t, nodejs.ServerConfig{Adapter: nodejs.Adapter02}, redisstream.Config{})
+}
+
+// startMixedWith starts a cluster with a configuration of each server.
+func startMixedWith(t *testing.T, js nodejs.ServerConfig, config redisstream.Config) mixed {
+	t.Helper()
 	redis := realredis.Start(t)
+	js.RedisURL = redis.URL()
 	m := mixed{
 		redis:  redis,
-		jsNode: nodejs.StartServer(t, nodejs.ServerConfig{Adapter: nodejs.Adapter02, RedisURL: redis.URL()}),
-		goNode: startGo(t, redis.URL()),
+		jsNode: nodejs.StartServer(t, js),
+		goNode: startGo(t, redis.URL(), config),
 	}
 	clients := nodejs.StartClients(t)
 	m.gopher = clients.Connect("gopher", m.goNode.url, nodejs.ConnectOptions{Auth: map[string]any{"token": "g"}})
