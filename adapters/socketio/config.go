@@ -21,9 +21,14 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// AckTimeout is how long Socket.EmitWithAck waits where neither its context nor Timeout says it. Default: 5 s.
 	AckTimeout time.Duration
-	// HandlerQueue is how many packets of one socket may wait for its handlers before the client is made to wait.
-	// Default: 128.
+	// HandlerQueue is how many packets of one socket may wait for its handlers before the client is made to wait, in
+	// the network, with all that it sends: an ack behind a full queue waits too, so that a handler which asks its own
+	// client may get ErrAckTimeout, and a pong, for which such a client gets PingTimeout three times more (see
+	// engineio.Receiver). Default: 1,024.
 	HandlerQueue int
+	// HandlerQueueBytes is how many bytes of arguments those packets may have together. One packet alone always has
+	// room. Default: 1 MiB.
+	HandlerQueueBytes int
 	// HandlerGrace is how long handlers may go on when their socket is gone: those that run, and those of packets
 	// that had arrived before. Then their context ends. Disconnect handlers get as much. Default: 5 s.
 	HandlerGrace time.Duration
@@ -41,8 +46,10 @@ const (
 	defaultPath           = "/socket.io/"
 	defaultConnectTimeout = 45 * time.Second
 	defaultAckTimeout     = 5 * time.Second
-	defaultHandlerQueue   = 128
 	defaultHandlerGrace   = 5 * time.Second
+
+	defaultHandlerQueue      = 1_024
+	defaultHandlerQueueBytes = 1 << 20
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -73,6 +80,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.HandlerQueue == 0 {
 		c.HandlerQueue = defaultHandlerQueue
+	}
+	if c.HandlerQueueBytes < 0 {
+		return c, fmt.Errorf("socketio.Config: HandlerQueueBytes is %d; it must not be negative", c.HandlerQueueBytes)
+	}
+	if c.HandlerQueueBytes == 0 {
+		c.HandlerQueueBytes = defaultHandlerQueueBytes
 	}
 	if _, err := parser.NewDecoder(c.Parser); err != nil {
 		return c, fmt.Errorf("socketio.Config: Parser: %w", err)

@@ -15,7 +15,7 @@ func TestConfigDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Path != "/socket.io/" || c.ConnectTimeout != 45*time.Second || c.AckTimeout != 5*time.Second ||
-		c.HandlerQueue != 128 || c.HandlerGrace != 5*time.Second || c.OnError == nil {
+		c.HandlerQueue != 1024 || c.HandlerQueueBytes != 1<<20 || c.HandlerGrace != 5*time.Second || c.OnError == nil {
 		t.Errorf("defaults %+v", c)
 	}
 }

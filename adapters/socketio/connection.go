@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,8 +18,9 @@ type connection struct {
 	server  *Server
 	engine  *engineio.Conn
 	decoder *parser.Decoder
-	// connecting counts the sockets whose middleware is at work.
-	connecting atomic.Int32
+	// unfinished counts the sockets whose middleware or connect handlers are at work, and those that are gone and whose
+	// handlers have not ended; one that ended while it was connecting counts twice for a while.
+	unfinished atomic.Int32
 
 	mu     sync.Mutex
 	closed bool
@@ -29,9 +31,13 @@ type connection struct {
 	timer *time.Timer
 }
 
-// maxConnecting is how many sockets of one client may wait for middleware at the same time. A client that asks for more
-// is closed.
-const maxConnecting = 100
+// maxUnfinished is how many sockets of one client may have something at work on the server before they are connected or
+// when they are gone. A client that asks for one more is closed: connecting and leaving again and again, it could
+// otherwise have any number of handlers run at the same time.
+const maxUnfinished = 100
+
+var errUnfinished = fmt.Errorf("socketio: the client asked for another socket while %d that it has left, "+
+	"or that are being connected, still had handlers at work", maxUnfinished)
 
 func newConnection(server *Server, engine *engineio.Conn) *connection {
 	decoder, _ := parser.NewDecoder(server.config.Parser) // NewServer has checked the config
@@ -93,13 +99,13 @@ func (c *connection) connect(namespace string, auth domain.Value) {
 		}
 		c.forget(old)
 	}
-	if c.connecting.Add(1) > maxConnecting {
-		c.close(ReasonForcedServerClose, nil)
+	if c.unfinished.Add(1) > maxUnfinished {
+		c.close(ReasonForcedServerClose, errUnfinished)
 		return
 	}
 	s := newSocket(c, ns, auth)
 	if c.add(s) {
-		s.jobs.submit(&c.server.running, 1, s.connect)
+		s.jobs.submit(&c.server.running, bounds{jobs: 1}, c.engine.Done(), job{do: s.connect})
 	}
 }
 

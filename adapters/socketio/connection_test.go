@@ -399,6 +399,7 @@ func TestConfigErrors(t *testing.T) {
 		{AckTimeout: -1},
 		{HandlerGrace: -1},
 		{HandlerQueue: -1},
+		{HandlerQueueBytes: -1},
 		{Engine: engineio.Config{PingInterval: -1}},
 	} {
 		if _, err := socketio.NewServer(&loneNode{}, config); err == nil {

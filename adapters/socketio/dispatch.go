@@ -11,7 +11,7 @@ import (
 
 // connect asks the middleware, makes the socket a member of its namespace and calls the connect handlers.
 func (s *Socket) connect() {
-	defer s.conn.connecting.Add(-1)
+	defer s.conn.unfinished.Add(-1)
 	if s.state.Load() != stateConnecting {
 		return // gone before it began
 	}
@@ -43,8 +43,10 @@ func (s *Socket) admission() error {
 
 // refuse tells the client that it cannot connect, unless it has gone away or tries again already.
 func (s *Socket) refuse(err error) {
+	// It ends before it is forgotten: a client that tries again in between finds it, and nothing more is said for it.
+	ended := s.end(ReasonServerDisconnect, err, false)
 	s.conn.forget(s)
-	if !s.end(ReasonServerDisconnect, err, false) {
+	if !ended {
 		return
 	}
 	if !isFor[*ConnectError](err) {
@@ -86,6 +88,7 @@ func (s *Socket) handle(p parser.Packet) {
 
 // farewells ends the handlers' context and calls the disconnect handlers.
 func (s *Socket) farewells() {
+	defer s.conn.unfinished.Add(-1)
 	s.ns.mu.RLock()
 	grace, reason := s.grace, s.reason
 	s.ns.mu.RUnlock()
@@ -107,11 +110,18 @@ func (s *Socket) failedIn(ctx context.Context, event string, err error) {
 	}
 }
 
-// receive takes a packet for the socket from its connection. It blocks while too many wait.
+// receive takes a packet for the socket from its connection. It blocks while too many wait and the connection is there.
 func (s *Socket) receive(p parser.Packet) {
 	if p.Type == parser.Event {
-		s.jobs.submit(&s.ns.server.running, s.ns.server.config.HandlerQueue, func() { s.handle(p) })
+		config := &s.ns.server.config
+		s.jobs.submit(
+			&s.ns.server.running, bounds{jobs: config.HandlerQueue, bytes: config.HandlerQueueBytes},
+			s.conn.engine.Done(), job{do: func() { s.handle(p) }, bytes: sizeOf(p.Payload)},
+		)
 		return
+	}
+	if !p.HasID {
+		return // it answers nothing; as in Node.js
 	}
 	// An ack does not stand in line with the events: one of their handlers may be waiting for it.
 	var first domain.Value
@@ -119,4 +129,13 @@ func (s *Socket) receive(p parser.Packet) {
 		first = args[0]
 	}
 	s.acks.answered(p.ID, first)
+}
+
+// sizeOf is how many bytes a payload is.
+func sizeOf(v domain.Value) int {
+	size := len(v.JSON())
+	for _, attachment := range v.Attachments() {
+		size += len(attachment)
+	}
+	return size
 }

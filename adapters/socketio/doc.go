@@ -42,6 +42,6 @@
 //
 // # Close
 //
-// [Server.Close] ends all connections with [ReasonServerShuttingDown] and returns when every handler has. Close the
-// server before its node.
+// [Server.Close] lets what was emitted before reach the clients, within a bound, ends all connections with
+// [ReasonServerShuttingDown] and returns when every handler has. Close the server before its node.
 package socketio

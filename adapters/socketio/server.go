@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -125,13 +127,25 @@ func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // namespaces it is.
 func (io *Server) Connections() int { return io.engine.Len() }
 
-// Close refuses new clients, ends all connections with ReasonServerShuttingDown and returns when every goroutine of the
-// server has ended: when the handlers have returned, whose contexts end after Config.HandlerGrace. Clients come back by
+// lastOrders bounds how long Close waits for what was emitted before it.
+const lastOrders = time.Second
+
+// Close refuses new clients, waits for at most 1 s until what this node has emitted so far is with its own clients,
+// ends all connections with ReasonServerShuttingDown and returns when every goroutine of the server has ended: when the handlers have returned, whose contexts end after Config.HandlerGrace. Clients come back by
 // themselves, to whichever node they are sent. It may be called again, and then waits likewise; a handler must not call
 // it. The error is always nil.
 func (io *Server) Close() error {
 	io.mu.Lock()
 	io.closed = true
+	namespaces := slices.Collect(maps.Values(io.namespaces))
+	io.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), lastOrders)
+	defer cancel()
+	for _, ns := range namespaces {
+		// Its error says that the time is up: then the clients miss what is still on its way.
+		_ = ns.inOrder(ctx, func() {})
+	}
+	io.mu.Lock()
 	open := make([]*connection, 0, len(io.connections))
 	for c := range io.connections {
 		open = append(open, c)

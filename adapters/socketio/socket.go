@@ -194,6 +194,7 @@ func (s *Socket) end(reason Reason, err error, farewell bool) (ended bool) {
 	if farewell {
 		s.write(disconnectFrame(ns.name))
 	}
+	s.conn.unfinished.Add(1)
 	s.grace = time.AfterFunc(ns.server.config.HandlerGrace, s.cancel)
 	s.jobs.finish(&ns.server.running, s.farewells)
 	return true

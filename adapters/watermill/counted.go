@@ -92,7 +92,7 @@ func (c *counted) append(ctx context.Context, topic string, m *message.Message) 
 	case <-ctx.Done():
 		return "", fmt.Errorf("append to %s: %w: %w", topic, domain.ErrNotPublished, context.Cause(ctx))
 	}
-	echo, err := c.publish(ctx, t, m)
+	sequence, echo, err := c.publish(ctx, t, m)
 	<-t.publishing
 	if err != nil {
 		return "", fmt.Errorf("append to %s: %w", topic, err)
@@ -101,13 +101,17 @@ func (c *counted) append(ctx context.Context, topic string, m *message.Message) 
 	case at := <-echo:
 		return at, nil
 	case <-ctx.Done():
+		t.forget(sequence)
 		return "", nil // it is published; only its position is not known
 	}
 }
 
-func (c *counted) publish(ctx context.Context, t *countedTopic, m *message.Message) (<-chan domain.Offset, error) {
+// publish returns the message's number, and where its position will come. The topic's token is held.
+func (c *counted) publish(
+	ctx context.Context, t *countedTopic, m *message.Message,
+) (sequence uint64, echo <-chan domain.Offset, err error) {
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%w: %w", domain.ErrNotPublished, context.Cause(ctx))
+		return 0, nil, fmt.Errorf("%w: %w", domain.ErrNotPublished, context.Cause(ctx))
 	}
 	t.sequence++
 	numbered := message.NewMessageWithContext(ctx, string(t.id)+"-"+strconv.FormatUint(t.sequence, 10), m.Payload)
@@ -117,15 +121,15 @@ func (c *counted) publish(ctx context.Context, t *countedTopic, m *message.Messa
 	if t.skipped > 0 {
 		numbered.Metadata[FieldSkipped] = strconv.FormatUint(t.skipped, 10)
 	}
-	echo := t.expect(t.sequence)
+	echo = t.expect(t.sequence)
 	if err := c.pub.Publish(t.name, numbered); err != nil {
 		// A publisher without abilities does not say whether anything was sent.
 		t.skipped++
 		t.forget(t.sequence)
-		return nil, fmt.Errorf("%w: %w", domain.ErrUnknown, err)
+		return 0, nil, fmt.Errorf("%w: %w", domain.ErrUnknown, err)
 	}
 	t.skipped = 0
-	return echo, nil
+	return t.sequence, echo, nil
 }
 
 // expect returns the channel on which the position of a number comes; a closed one when nobody reads.
@@ -183,6 +187,12 @@ func (t *countedTopic) notify(notice func(at domain.Offset) domain.Notice) {
 	}
 }
 
+func (t *countedTopic) beginReading() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reading = true
+}
+
 // stopReading lets go of the appends that wait for an echo.
 func (t *countedTopic) stopReading() {
 	t.mu.Lock()
@@ -210,7 +220,8 @@ func (c *counted) tail(
 	}
 	tail := &countedTail{topic: t, handler: h}
 	t.mu.Lock()
-	if after != "" && after != countedOffset(t.position) {
+	// The position is the last of the topic only as long as somebody reads it.
+	if after != "" && (!t.reading || after != countedOffset(t.position)) {
 		t.mu.Unlock()
 		return nil, fmt.Errorf("tail from an earlier position: %w", domain.ErrUnsupported)
 	}
@@ -288,9 +299,7 @@ func (c *counted) startReader(t *countedTopic) (*countedReader, error) {
 		cancel()
 		return nil, err
 	}
-	t.mu.Lock()
-	t.reading = true
-	t.mu.Unlock()
+	t.beginReading()
 	r := &countedReader{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
@@ -337,8 +346,9 @@ func (c *counted) read(ctx context.Context, t *countedTopic, messages <-chan *me
 const minPause, maxPause = 50 * time.Millisecond, 5 * time.Second
 
 // resubscribe goes on until it has a subscription, or ctx is done: then it returns nil. What was missed in between
-// cannot be known, and is said so.
+// cannot be known, and is said so; the echoes that were waited for may be among it.
 func (c *counted) resubscribe(ctx context.Context, t *countedTopic) <-chan *message.Message {
+	t.stopReading()
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		select {
 		case <-ctx.Done():
@@ -347,6 +357,7 @@ func (c *counted) resubscribe(ctx context.Context, t *countedTopic) <-chan *mess
 		}
 		messages, err := c.sub.Subscribe(ctx, t.name)
 		if err == nil {
+			t.beginReading()
 			t.notify(func(at domain.Offset) domain.Notice {
 				return &domain.Gap{Stream: t.name, After: at}
 			})

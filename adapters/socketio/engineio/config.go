@@ -23,8 +23,9 @@ type Config struct {
 	// PingInterval is the time between a pong and the next ping. Default 25 s.
 	PingInterval time.Duration
 	// PingTimeout is how long a client may take to answer a ping. A client
-	// that is heard of meanwhile gets it once more; time that the Receiver
-	// spends in Message does not count. Default 20 s.
+	// that is heard of meanwhile gets it once more, and while the Receiver is
+	// busy with one Message the client gets it up to three times more. Default
+	// 20 s.
 	PingTimeout time.Duration
 	// UpgradeTimeout bounds the time from a WebSocket that asks to replace
 	// polling to its upgrade packet. Default 10 s.

@@ -16,11 +16,16 @@ type Conn struct {
 	// overlap, whichever goroutine reads.
 	delivering sync.Mutex
 	receiver   Receiver
-	// busy is true while the receiver is being called, heard is set when any
-	// packet came in: the heartbeat looks at both.
-	busy, heard atomic.Bool
-	// closed is written under mu.
+	// messages counts those that the receiver was given. delivering guards it.
+	messages uint64
+	// busy is the number of the message that the receiver is being given, 0
+	// for none, and heard is set when any packet came in: the heartbeat looks
+	// at both.
+	busy  atomic.Uint64
+	heard atomic.Bool
+	// closed is written under mu; done is closed with it.
 	closed atomic.Bool
+	done   chan struct{}
 
 	mu     sync.Mutex
 	reason Reason
@@ -67,6 +72,11 @@ func (c *Conn) ID() string { return c.id }
 // Handshake returns what is known of the request that opened the connection.
 // It must not be changed.
 func (c *Conn) Handshake() *Handshake { return c.handshake }
+
+// Done is closed when the connection is closed or closing: nothing can be sent
+// on it any more. A Receiver whose Message waits for something should go on
+// then, because its Close comes after that.
+func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // Transport returns the transport that is in use now.
 func (c *Conn) Transport() Transport {
@@ -191,6 +201,7 @@ func (c *Conn) shut(reason Reason, err error, flush bool) {
 		return
 	}
 	c.closed.Store(true)
+	close(c.done)
 	c.reason, c.err = reason, err
 	c.server.open.Add(-1)
 	c.heartbeat.stop()
@@ -281,8 +292,6 @@ func (c *Conn) start() {
 	if c.closed.Load() {
 		return
 	}
-	c.busy.Store(true)
-	defer c.busy.Store(false)
 	c.receiver = c.server.handler.Open(c)
 }
 
@@ -293,7 +302,8 @@ func (c *Conn) deliver(data []byte, binary bool) {
 	if c.closed.Load() {
 		return
 	}
-	c.busy.Store(true)
-	defer c.busy.Store(false)
+	c.messages++
+	c.busy.Store(c.messages)
+	defer c.busy.Store(0)
 	c.receiver.Message(data, binary)
 }

@@ -23,7 +23,9 @@ type Receiver interface {
 	// Message hands over one message, text or binary, in the order in which
 	// the client sent them. data belongs to the receiver. Message may block:
 	// the client's next messages wait meanwhile, in the network; nobody else
-	// does, and heartbeats don't count the time.
+	// does. Its pongs wait there too, for which a single Message gets three
+	// times PingTimeout beyond the usual; after that the connection is closed
+	// with ReasonPingTimeout. A Message that waits should heed Conn.Done.
 	Message(data []byte, binary bool)
 	// Close is called exactly once, after the last Message has returned. err is
 	// the cause, where there is more to say than the reason does; else nil.

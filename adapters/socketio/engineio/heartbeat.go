@@ -12,6 +12,25 @@ type heartbeat struct {
 	extended bool
 	// ping is the number of the ping among the connection's queued frames.
 	ping uint64
+	// message is the one that the receiver was busy with when the timeout was
+	// last suspended, suspended how often that was for this one.
+	message   uint64
+	suspended int
+}
+
+// maxSuspensions is how often a ping timeout may pass while the receiver is busy
+// with one message. Then the connection is closed: behind a receiver that does
+// not return, a client that is gone would otherwise never be noticed.
+const maxSuspensions = 3
+
+// suspend says whether the receiver, which is busy with a message, may have the
+// ping timeout once more.
+func (h *heartbeat) suspend(message uint64) bool {
+	if h.message != message {
+		h.message, h.suspended = message, 0
+	}
+	h.suspended++
+	return h.suspended <= maxSuspensions
 }
 
 func (h *heartbeat) stop() {
@@ -42,13 +61,13 @@ func (c *Conn) beat() {
 		return
 	}
 	h := &c.heartbeat
-	switch {
+	switch busy := c.busy.Load(); {
 	case !h.awaiting:
 		h.awaiting, h.extended = true, false
 		c.heard.Store(false)
 		c.push(pingPacket)
 		h.ping = c.queued
-	case c.busy.Load():
+	case busy != 0 && h.suspend(busy):
 		// The pong may stand in the network behind messages that nobody reads
 		// while the receiver is at work: that is not the client's fault.
 		h.extended = false

@@ -136,8 +136,8 @@ func TestOtherPacketsExtendTheTimeoutOnce(t *testing.T) {
 }
 
 // TestBlockedReceiverDoesNotTimeOut is case 7 of docs/guarantees.md: a receiver
-// that blocks for ten minutes, with the pongs in the network behind it, does not
-// cost its client the connection.
+// that blocks for four ping timeouts, with the pongs in the network behind it,
+// does not cost its client the connection.
 func TestBlockedReceiverDoesNotTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		leave := make(chan struct{})
@@ -145,7 +145,7 @@ func TestBlockedReceiverDoesNotTimeOut(t *testing.T) {
 		s, _ := h.openWebSocket()
 		s.drain(true)
 		s.text("4block")
-		advance(10 * time.Minute)
+		advance(25*time.Second + 4*20*time.Second - time.Second)
 		if n := h.server.Len(); n != 1 {
 			t.Fatalf("%d connections, want 1", n)
 		}
@@ -158,6 +158,27 @@ func TestBlockedReceiverDoesNotTimeOut(t *testing.T) {
 	})
 }
 
+// TestBlockedReceiverIsNotWaitedForForEver has one that does not return, behind
+// which nobody can see whether the client is still there.
+func TestBlockedReceiverIsNotWaitedForForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, Config{}, &recorder{onMessage: func(c *Conn, _ []byte, _ bool) { <-c.Done() }})
+		s, _ := h.openWebSocket()
+		s.drain(true)
+		s.text("4block")
+		begin := time.Now()
+		select {
+		case <-h.events: // the message, of which Done has made an end
+		case <-time.After(time.Hour):
+			t.Fatal("not closed within an hour")
+		}
+		if took, want := time.Since(begin), 25*time.Second+4*20*time.Second; took != want {
+			t.Errorf("closed after %v, want %v", took, want)
+		}
+		h.expectClose(ReasonPingTimeout)
+	})
+}
+
 func TestBlockedReceiverOfPollingDoesNotTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		leave := make(chan struct{})
@@ -165,7 +186,7 @@ func TestBlockedReceiverOfPollingDoesNotTimeOut(t *testing.T) {
 		query, _ := h.openPolling()
 		posted := h.request("POST", query, "4block\x1e3")
 		polled := h.request("GET", query, "")
-		advance(10 * time.Minute)
+		advance(25*time.Second + 4*20*time.Second - time.Second)
 		if n := h.server.Len(); n != 1 {
 			t.Fatalf("%d connections, want 1", n)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -80,6 +81,34 @@ func TestTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestAbortOfTLSDoesNotWait has a client that reads nothing, not even the
+// goodbye of TLS: abort is called under the connection's lock.
+func TestAbortOfTLSDoesNotWait(t *testing.T) {
+	web := httptest.NewTLSServer(nil)
+	config := web.TLS.Clone()
+	web.Close()
+	config.SessionTicketsDisabled = true
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		server := tls.Server(far, config)
+		shaken := make(chan error, 1)
+		go func() { shaken <- server.HandshakeContext(t.Context()) }()
+		client := tls.Client(near, &tls.Config{InsecureSkipVerify: true})
+		if err := client.HandshakeContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-shaken; err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		(&socket{conn: server}).abort()
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("abort took %v", took)
+		}
+		_ = near.Close()
+	})
 }
 
 // TestPlainResponseWriter has a middleware whose response writer can do nothing

@@ -102,7 +102,7 @@ func (s *Server) enter() bool {
 // and open. It returns nil when no new connections are accepted. The caller is
 // counted as running.
 func (s *Server) register(r *http.Request) *Conn {
-	c := &Conn{id: newID(), server: s, handshake: newHandshake(r, time.Now())}
+	c := &Conn{id: newID(), server: s, handshake: newHandshake(r, time.Now()), done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.accepting {

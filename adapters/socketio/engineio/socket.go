@@ -203,9 +203,15 @@ func (s *socket) closeWith(code ws.StatusCode, wait time.Duration) {
 	_ = s.conn.SetWriteDeadline(s.deadline)
 }
 
-// abort closes the network connection. It may be called more than once.
+// abort closes the network connection. It may be called more than once, and
+// never blocks: it is called under Conn.mu.
 func (s *socket) abort() {
-	// It was closed already or it is now; there is nobody to tell.
+	// It was closed already or it is now; there is nobody to tell. What is
+	// under TLS goes first: tls.Conn.Close alone would say goodbye, and wait 5 s
+	// for a client that does not read.
+	if wrapped, ok := s.conn.(interface{ NetConn() net.Conn }); ok {
+		_ = wrapped.NetConn().Close()
+	}
 	_ = s.conn.Close()
 }
 
