@@ -322,6 +322,13 @@ func TestSendIsNeverRepeated(t *testing.T) {
 			proxy := faultproxy.Start(t, server.Addr())
 			h := listenAs(t, open(t, server.Addr(), Config{PubSub: mode}), "a")
 			sender := open(t, proxy.Addr(), Config{PubSub: mode})
+			// The connection is there before: one that is cut while it is made has sent nothing and is made again.
+			if err := sender.Channel().Send(t.Context(), "", question("first")); err != nil {
+				t.Fatal(err)
+			}
+			if first := h.next(t); first != "first" {
+				t.Errorf("heard %s, want the first", first)
+			}
 			cut := proxy.CutAfter(faultproxy.Answers, 0)
 			if err := sender.Channel().Send(t.Context(), "", question("lost")); err == nil {
 				t.Error("no error although the answer was lost")

@@ -222,6 +222,7 @@ func (c three) askedByGo(t *testing.T) {
 		t.Errorf("the answers took %s", waited)
 	}
 	for _, s := range []*nodejs.Server{c.v02, c.v03} {
+		s.Wait(nodejs.OfKind(nodejs.ServerSide), nodejs.Named("from?")) // its report may come after its answer
 		if got := s.Events(nodejs.OfKind(nodejs.ServerSide), nodejs.Named("from?")); len(got) != 1 {
 			t.Errorf("a request was executed %d times", len(got))
 		}
