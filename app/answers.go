@@ -61,7 +61,7 @@ func (n *Node) answerServerSideEmit(ctx context.Context, ns *namespace, s *domai
 	reply = firstOf(len(n.edges), reply)
 	run := func() {
 		for _, e := range n.edges {
-			n.runHandler(ctx, ns, func(ctx context.Context) { e.ServerSideEmit(ctx, ns.name, s.Packet, reply) })
+			n.runHandler(ctx, ns, s.Kind(), func(ctx context.Context) { e.ServerSideEmit(ctx, ns.name, s.Packet, reply) })
 		}
 	}
 	if !n.handlers.submit(run) && n.ctx.Err() == nil {
@@ -82,15 +82,16 @@ func firstOf(edges int, reply func(domain.Value)) func(domain.Value) {
 	}
 }
 
-// runHandler calls the application. Its context ends with the node; a panic costs the event alone and is reported.
-func (n *Node) runHandler(ctx context.Context, ns *namespace, f func(context.Context)) {
+// runHandler calls the application for a message of some kind. Its context ends with the node; a panic costs that call
+// alone and is reported.
+func (n *Node) runHandler(ctx context.Context, ns *namespace, kind domain.Kind, f func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(n.ctx, cancel)()
 	defer func() {
 		if fault := recover(); fault != nil {
 			n.observe(ctx, &domain.Dropped{
-				Namespace: ns.name, Kind: domain.KindServerSideEmit, Err: fmt.Errorf("a handler panicked: %v", fault),
+				Namespace: ns.name, Kind: kind, Err: fmt.Errorf("a handler panicked: %v", fault),
 			})
 		}
 	}()

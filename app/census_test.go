@@ -94,6 +94,8 @@ func (s *stranger) HandleEntry(ctx context.Context, e *domain.Entry) {
 
 func (*stranger) HandleNotice(context.Context, domain.Notice) {}
 
+func (*stranger) HandleMessage(context.Context, *domain.Message) {}
+
 func (s *stranger) found() []domain.Kind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +186,7 @@ func TestCase21_StrangersAreWaitedFor(t *testing.T) {
 		expect(t, "on the channel", who.sentToAll())
 		expect(t, "in the log", s.found(), fetched, emitted, acked)
 		// It has answered, which makes it no member: silence would have it lost.
-		if got := c.nodes[a].Nodes(root); len(got) != 1 || c.nodes[a].NodeCount(root) != 3 {
+		if got := c.nodes[a].Nodes(root); len(got) != 2 || c.nodes[a].NodeCount(root) != 3 {
 			t.Errorf("the members are %v, and %d are counted", got, c.nodes[a].NodeCount(root))
 		}
 		// One more, who does not answer, is missing without a name.
@@ -195,6 +197,22 @@ func TestCase21_StrangersAreWaitedFor(t *testing.T) {
 			t.Errorf("the error is %v", err)
 		}
 		expect(t, "fetched", ids(found), "stranger's")
+		// It costs one deadline, not every later one.
+		start := time.Now()
+		_, err = c.nodes[a].FetchSockets(t.Context(), root, to())
+		if !errors.Is(err, domain.ErrUnresponsive) || time.Since(start) > 300*time.Millisecond {
+			t.Errorf("after %s: %v", time.Since(start), err)
+		}
+		who.set(func() { who.strangers = 1 })
+		if _, err = c.nodes[a].FetchSockets(t.Context(), root, to()); err != nil {
+			t.Error(err)
+		}
+		who.set(func() { who.strangers = 2 })
+		start = time.Now()
+		_, err = c.nodes[a].FetchSockets(t.Context(), root, to())
+		if waited := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || waited != 5*time.Second {
+			t.Errorf("a new one without an answer: %s, %v", waited, err)
+		}
 		who.set(func() { who.strangers = 0 })
 		pass(time.Minute)
 		if got := c.nodes[a].NodeCount(root); got != 2 {

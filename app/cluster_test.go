@@ -30,10 +30,13 @@ type cluster struct {
 	memory *inmemory.Cluster
 	nodes  []*member
 	wrap   func(ports.Channel) ports.Channel // what nodes that are added get as their channel; nil: as it is
+	// store is what nodes that are added get as their session store; nil: as it is.
+	store func(m *member, inner ports.Sessions) ports.Sessions
 }
 
 type member struct {
 	*app.Node
+	memory    *inmemory.Cluster
 	transport *inmemory.Member
 	edge      *edge
 	seen      *observer
@@ -74,12 +77,16 @@ func inCluster(t *testing.T, nodes int, test func(t *testing.T, c *cluster)) {
 
 func (c *cluster) add(config app.Config) *member {
 	c.t.Helper()
-	m := &member{transport: c.memory.Member(), edge: newEdge(), seen: &observer{}}
+	m := &member{memory: c.memory, transport: c.memory.Member(), edge: newEdge(), seen: &observer{}}
 	config.Observer = m.seen
 	if c.wrap == nil {
 		c.wrap = func(inner ports.Channel) ports.Channel { return inner }
 	}
-	node, err := app.NewNode(m.transport.Log(), c.wrap(m.transport.Channel()), m.transport.Sessions(), config)
+	sessions := m.transport.Sessions()
+	if c.store != nil {
+		sessions = c.store(m, sessions)
+	}
+	node, err := app.NewNode(m.transport.Log(), c.wrap(m.transport.Channel()), sessions, config)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -104,6 +111,7 @@ type edge struct {
 	got      map[string][]string
 	offsets  map[string][]domain.Offset
 	silent   map[string]bool // sockets that never answer
+	sessions map[string]ports.Session
 	onServer func(ctx context.Context, p domain.Packet, reply func(domain.Value))
 }
 
@@ -111,6 +119,7 @@ func newEdge() *edge {
 	return &edge{
 		rooms: domain.NewRooms[string](), got: make(map[string][]string),
 		offsets: make(map[string][]domain.Offset), silent: make(map[string]bool),
+		sessions: make(map[string]ports.Session),
 	}
 }
 
@@ -151,7 +160,7 @@ func (e *edge) Deliver(_ context.Context, d *domain.Delivery) int {
 	return sockets
 }
 
-func (e *edge) Apply(_ context.Context, _ string, op domain.RoomOperation) int {
+func (e *edge) Apply(_ context.Context, _ string, op domain.RoomOperation, at domain.Offset) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	sockets := 0
@@ -167,15 +176,27 @@ func (e *edge) Apply(_ context.Context, _ string, op domain.RoomOperation) int {
 			for _, room := range op.Rooms {
 				e.rooms.Join(socket, room)
 			}
+			if s, ok := e.sessions[socket]; ok {
+				s.Join(op.Rooms, at)
+			}
 		})
 	case *domain.Leave:
 		each(&op.Target, func(socket string) {
 			for _, room := range op.Rooms {
 				e.rooms.Leave(socket, room)
 			}
+			if s, ok := e.sessions[socket]; ok {
+				s.Leave(op.Rooms, at)
+			}
 		})
 	case *domain.Disconnect:
-		each(&op.Target, func(socket string) { e.rooms.Remove(socket) })
+		each(&op.Target, func(socket string) {
+			e.rooms.Remove(socket)
+			if s, ok := e.sessions[socket]; ok && op.Superseded == "" {
+				s.End()
+			}
+			delete(e.sessions, socket)
+		})
 	}
 	return sockets
 }
@@ -236,7 +257,7 @@ func packet(t *testing.T, event string) domain.Packet {
 	t.Helper()
 	p, err := domain.NewPacket(fmt.Appendf(nil, "[%q]", event))
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	return p
 }
@@ -247,7 +268,7 @@ func (m *member) emit(t *testing.T, target domain.Target, event string) domain.O
 	t.Helper()
 	at, err := m.Broadcast(t.Context(), root, target, packet(t, event))
 	if err != nil {
-		t.Fatalf("broadcast %s: %v", event, err)
+		t.Errorf("broadcast %s: %v", event, err) // not every caller is the test's goroutine
 	}
 	return at
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -26,6 +27,17 @@ type Config struct {
 	// RequestTimeout is how long answers are waited for where neither the context nor the call says it; default
 	// 5 s, as in Node.js.
 	RequestTimeout time.Duration
+	// Order says when the node's own sockets get what it publishes; default: OrderLog. OrderLocalFirst cannot go together
+	// with Recovery.
+	Order Order
+	// Capabilities are told to other nodes; they mean nothing to this package, which adds its own (domain.NodeInfo).
+	Capabilities []string
+	// OnMember is told when another node has joined a namespace, has news of itself (that it is draining, above all), is
+	// suspect, is heard again, has left or was lost. Calls come in the order in which it happened, one at a time, on a
+	// goroutine of their own: it may block, and may call the node. Its context ends with the node, which waits for it.
+	OnMember func(ctx context.Context, namespace string, change domain.MemberChange)
+	// Recovery says what clients get back that have lost their connection; default: nothing.
+	Recovery Recovery
 	// Observer is told what the core wants seen; default: nobody.
 	Observer ports.Observer
 }
@@ -39,6 +51,9 @@ const (
 func (c Config) withDefaults(id domain.NodeID) (Config, error) {
 	if c.Name == "" {
 		c.Name = "node-" + string(id[:6])
+	}
+	if c.Order > OrderLocalFirst {
+		return c, fmt.Errorf("app.Config: there is no Order %d; choose OrderLog or OrderLocalFirst", c.Order)
 	}
 	for _, d := range []struct {
 		name  string
@@ -56,6 +71,11 @@ func (c Config) withDefaults(id domain.NodeID) (Config, error) {
 			*d.value = d.byDef
 		}
 	}
+	recovery, err := c.Recovery.withDefaults()
+	if err != nil {
+		return c, err
+	}
+	c.Recovery = recovery
 	if c.HeartbeatTimeout <= c.HeartbeatInterval {
 		return c, fmt.Errorf("app.Config: HeartbeatTimeout (%s) must be longer than HeartbeatInterval (%s)",
 			c.HeartbeatTimeout, c.HeartbeatInterval)

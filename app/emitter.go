@@ -25,11 +25,14 @@ func NewEmitter(log ports.Log) (*Emitter, error) {
 }
 
 // Broadcast sends a packet to the sockets of a namespace that the target means, and returns its position in the log.
-// domain.ErrNotPublished and domain.ErrUnknown say what is known when it fails. A local target is an error: an
-// emitter has no sockets.
+// domain.ErrNotPublished and domain.ErrUnknown say what is known when it fails. A local target is an error, because an
+// emitter has no sockets, and so is one with a timeout for acks, because it reads no answers.
 func (e *Emitter) Broadcast(ctx context.Context, namespace string, t domain.Target, p domain.Packet) (domain.Offset, error) {
 	if t.Flags.Local {
 		return "", errLocalEmitter
+	}
+	if t.Flags.Timeout != 0 || t.Flags.ExpectSingleResponse {
+		return "", errAckEmitter
 	}
 	return e.append(ctx, namespace, &domain.Broadcast{Target: t, Packet: p})
 }
@@ -47,7 +50,10 @@ func (e *Emitter) ServerSideEmit(ctx context.Context, namespace string, p domain
 	return e.append(ctx, namespace, &domain.ServerSideEmit{Packet: p})
 }
 
-var errLocalEmitter = errors.New("an emitter has no local sockets: leave out the local flag")
+var (
+	errLocalEmitter = errors.New("an emitter has no local sockets: leave out the local flag")
+	errAckEmitter   = errors.New("an emitter reads no acks: leave out the timeout, or let a node ask")
+)
 
 func (e *Emitter) append(ctx context.Context, namespace string, body domain.Body) (domain.Offset, error) {
 	if namespace == "" || namespace[0] != '/' {

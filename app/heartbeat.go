@@ -42,17 +42,10 @@ func (n *Node) sayAlive(ctx context.Context, ns *namespace) {
 }
 
 func (n *Node) heartbeat(ns *namespace) *domain.Heartbeat {
+	self := n.self()
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
-	return &domain.Heartbeat{
-		Node: domain.NodeInfo{
-			Name:      n.config.Name,
-			Version:   n.config.Version,
-			Address:   n.config.Address,
-			StartedAt: n.started,
-		},
-		Cursor: ns.fence.Cursor(),
-	}
+	return &domain.Heartbeat{Node: self.Info, Draining: self.Draining, Cursor: ns.fence.Cursor()}
 }
 
 // send is a way for a message: Log.Append, or Channel.Send to a node.

@@ -30,10 +30,23 @@ type namespace struct {
 	members *domain.Membership
 	// reading is the log clock's, as of the last entry or notice.
 	reading time.Duration
+	// tailAt is when the reader last stood at the tail, by its own clock.
+	tailAt time.Time
 	// appended is the position of this node's last append that has its answer.
 	appended domain.Offset
 	// parked are requests from the channel whose senders had read further than this node.
 	parked []parkedRequest
+	// mixed are the other nodes of which it was told that they do as to recovery what this one does not.
+	mixed map[domain.NodeID]struct{}
+	// missed is how many nodes without a name have missed the deadline of the last question.
+	missed int
+	// The rest is for recovery: what was read last, and what was read again; where the namespace stood at which time,
+	// and before what nothing is needed any more; who waits for a position, in order.
+	history history
+	archive *archive
+	marks   []mark
+	prune   domain.Offset
+	awaited []awaited
 	// drained says that the node reads no more: nothing can come back that a change could wait for.
 	drained bool
 }
@@ -52,6 +65,7 @@ func (n *Node) newNamespace(name string) *namespace {
 		joining: make(chan struct{}, 1),
 		fence:   domain.NewFence[func(domain.Offset)](n.log.Compare),
 		members: domain.NewMembership(n.id, suspect, n.config.HeartbeatTimeout),
+		archive: newArchive(),
 	}
 }
 
@@ -83,7 +97,8 @@ func (n *Node) join(ctx context.Context, ns *namespace) error {
 		return fmt.Errorf("join namespace %s: listen on the channel: %w", ns.name, err)
 	}
 	beat := &domain.InitialHeartbeat{Heartbeat: *n.heartbeat(ns)}
-	if _, err := n.log.Append(ctx, n.message(ns, beat)); err != nil {
+	// Local changes wait until it has come back, so that each has a place in the log.
+	if _, err := n.append(ctx, ns, beat); err != nil {
 		return errors.Join(fmt.Errorf("join namespace %s: %w", ns.name, err), ears.Close())
 	}
 	ns.ears = ears
@@ -151,20 +166,28 @@ func (n *Node) settle(ns *namespace) {
 		}
 		change(ns.fence.Cursor())
 	}
+	ns.reachedCursor(n.log.Compare)
 	n.unpark(ns)
 }
 
-// append puts a message that sockets can notice into the log, with the namespace's local changes kept behind it.
+// append puts a message that sockets can notice into the log, with the namespace's local changes kept behind it; with
+// OrderLocalFirst this node's own sockets have had it, so there is nothing to keep them behind.
 func (n *Node) append(ctx context.Context, ns *namespace, body domain.Body) (domain.Offset, error) {
-	ns.mu.Lock()
-	ticket := ns.fence.Begin()
-	ns.mu.Unlock()
+	fenced := n.config.Order == OrderLog
+	var ticket domain.Ticket
+	if fenced {
+		ns.mu.Lock()
+		ticket = ns.fence.Begin()
+		ns.mu.Unlock()
+	}
 
 	at, err := n.log.Append(ctx, n.message(ns, body))
 
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
-	ns.fence.Resolve(ticket, at)
+	if fenced {
+		ns.fence.Resolve(ticket, at)
+	}
 	if err == nil && n.log.Compare(at, ns.appended) > 0 {
 		ns.appended = at
 	}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roombus/roombus/domain"
@@ -32,6 +33,7 @@ type Node struct {
 	channel  ports.Channel
 	census   ports.Census // nil when the channel does not know who listens
 	sessions ports.Sessions
+	keeper   *keeper // nil when nothing can be recovered
 	config   Config
 	started  time.Time
 
@@ -48,6 +50,8 @@ type Node struct {
 	requests requests
 	handlers *executor // the application's handlers of server-side emits, in order
 	outbox   *executor // answers to other nodes, which wait for the log
+	told     *executor // Config.OnMember, in order
+	draining atomic.Bool
 
 	ctx    context.Context //nolint:containedctx // the node's lifetime, no caller's: it ends when the node closes
 	cancel context.CancelFunc
@@ -96,9 +100,17 @@ func NewNode(log ports.Log, channel ports.Channel, sessions ports.Sessions, conf
 	}
 	n.handlers = newExecutor(1, maxWaitingHandlers, n.panicked)
 	n.outbox = newExecutor(answerWorkers, maxWaitingAnswers, n.panicked)
+	n.told = newExecutor(1, maxWaitingHandlers, n.panicked)
 	n.census, _ = ports.As[ports.Census](channel)
 	n.requests.pending = make(map[domain.RequestID]*pending)
+	if config.Order == OrderLocalFirst && n.RecoveryWindow() > 0 {
+		return nil, errors.New("app.NewNode: OrderLocalFirst cannot go together with recovery: what a node's own sockets " +
+			"get before the log has it has no position from which a client could go on; choose one of the two")
+	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	if n.RecoveryWindow() > 0 {
+		n.keeper = newKeeper(n)
+	}
 	return n, nil
 }
 
@@ -157,9 +169,15 @@ func (n *Node) Run(ctx context.Context) error {
 	n.state = nodeRunning
 	open := slices.Collect(maps.Values(n.namespaces))
 	n.loops.Add(1)
+	if n.keeper != nil {
+		n.loops.Add(1)
+	}
 	n.mu.Unlock()
 
 	go n.beat()
+	if n.keeper != nil {
+		go n.keeper.run()
+	}
 	for _, ns := range open {
 		if err := n.join(ctx, ns); err != nil {
 			_ = n.Close()
@@ -213,15 +231,18 @@ func (n *Node) namespace(name string) (*namespace, error) {
 	return ns, nil
 }
 
-// enter begins a call that may append in a namespace, and joins the namespace if need be. The caller calls
-// n.working.Done when it is over.
-func (n *Node) enter(ctx context.Context, namespace string) (*namespace, error) {
+// enter begins a call that may append in a namespace, and joins the namespace if need be. This node's own sockets get
+// body first, where that is the order; nil for none. The caller calls n.working.Done when the call is over.
+func (n *Node) enter(ctx context.Context, namespace string, body domain.Body) (*namespace, error) {
 	ns, err := n.namespace(namespace)
 	if err != nil {
 		return nil, err
 	}
 	if err := n.begin(); err != nil {
 		return nil, err
+	}
+	if body != nil {
+		n.localFirst(ctx, ns, body)
 	}
 	if err := n.join(ctx, ns); err != nil {
 		n.working.Done()
@@ -244,42 +265,21 @@ func (n *Node) begin() error {
 	}
 }
 
-// NodeCount is the number of nodes in a namespace, this one included. Nodes without a name, which listen on a channel
-// that can count them (ports.Census) and send no heartbeats, are counted as often as this node sends its own.
-func (n *Node) NodeCount(namespace string) int {
-	n.mu.RLock()
-	ns, ok := n.namespaces[namespace]
-	n.mu.RUnlock()
-	if !ok {
-		return 1
-	}
-	ns.mu.Lock()
-	defer ns.mu.Unlock()
-	return ns.members.Count() + ns.unnamed()
-}
-
-// Nodes are the other nodes in a namespace that send heartbeats, in order of their ids.
-func (n *Node) Nodes(namespace string) []domain.Member {
-	n.mu.RLock()
-	ns, ok := n.namespaces[namespace]
-	n.mu.RUnlock()
-	if !ok {
-		return nil
-	}
-	ns.mu.Lock()
-	defer ns.mu.Unlock()
-	return ns.members.Members()
-}
-
 // Done is closed when the node has closed.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
-// Close leaves the cluster: calls that wait for answers return with what they have, appends under way finish within
-// their own deadlines, then the others are told (for up to a second), and everything that the node started has ended
-// when Close returns. It does not close its edges: close a server first, so that its clients' last messages go out.
-// Calling it again waits for the first call. It must not be called by an observer, an edge, or a handler that the node
-// has called.
+// Close leaves the cluster at once: calls that wait for answers return with what they have, appends under way finish
+// within their own deadlines, then the others are told (for up to a second), and everything that the node started has
+// ended when Close returns. It does not close its edges: close a server first, so that its clients' last messages go
+// out. Calling it again waits for the first call, or for Drain, which it cuts short. It must not be called by an
+// observer, an edge, or a handler that the node has called.
 func (n *Node) Close() error {
+	n.cancel()
+	return n.close()
+}
+
+// close refuses calls, and ends when those that are under way have: at once if the node's context has ended.
+func (n *Node) close() error {
 	n.mu.Lock()
 	if n.state == nodeClosed {
 		n.mu.Unlock()
@@ -293,11 +293,15 @@ func (n *Node) Close() error {
 	n.mu.Unlock()
 	defer close(n.done)
 
-	n.cancel()
 	n.working.Wait()
-	n.loops.Wait()
 	n.handlers.close()
 	n.outbox.close()
+	n.cancel()
+	n.loops.Wait()
+	n.told.close()
+	if n.keeper != nil && !ran {
+		close(n.keeper.done)
+	}
 	var errs []error
 	if ran {
 		errs = append(errs, n.leave(open))

@@ -11,38 +11,39 @@ import (
 //
 // The call returns when the log has the packet. Without an error it is there; domain.ErrNotPublished says that it is
 // not and will not be, domain.ErrUnknown that this could not be learned in time. This node's sockets get it when it
-// comes back from the log, like everyone else's, so all agree on the order.
+// comes back from the log, like everyone else's, so all agree on the order; or at once, with OrderLocalFirst.
 //
 // Two flags take another way. A volatile packet goes to this node's sockets at once and to the others through the
 // log, without retries; it is not recovered. A local one goes to this node's sockets alone, behind what the node has
 // published before, and has no position.
 func (n *Node) Broadcast(ctx context.Context, namespace string, t domain.Target, p domain.Packet) (domain.Offset, error) {
 	if t.Flags.Local {
-		n.InOrder(namespace, func(domain.Offset) {
-			n.deliver(ctx, &domain.Delivery{Namespace: namespace, Target: t, Packet: p})
+		n.InOrder(namespace, func(at domain.Offset) {
+			n.deliver(ctx, &domain.Delivery{Namespace: namespace, Target: t, Packet: p, Cursor: at})
 		})
 		return "", nil
 	}
-	ns, err := n.enter(ctx, namespace)
+	b := &domain.Broadcast{Target: t, Packet: p}
+	ns, err := n.enter(ctx, namespace, b)
 	if err != nil {
 		return "", err
 	}
 	defer n.working.Done()
-	if t.Flags.Volatile {
+	if t.Flags.Volatile && n.config.Order == OrderLog {
 		n.deliverNow(ctx, ns, &domain.Delivery{Namespace: namespace, Target: t, Packet: p})
 	}
-	return n.append(ctx, ns, &domain.Broadcast{Target: t, Packet: p})
+	return n.append(ctx, ns, b)
 }
 
 // Operate performs a room operation on the sockets of a namespace that its target means, on all nodes, each at the
-// operation's place in the log. Outcomes are those of Broadcast. A local one is performed on this node alone, behind
+// operation's place in the log (with OrderLocalFirst on this node at once). Outcomes are those of Broadcast. A local one is performed on this node alone, behind
 // what the node has published before.
 func (n *Node) Operate(ctx context.Context, namespace string, op domain.RoomOperation) error {
 	if targetOf(op).Flags.Local {
-		n.InOrder(namespace, func(domain.Offset) { n.apply(ctx, namespace, op) })
+		n.InOrder(namespace, func(at domain.Offset) { n.apply(ctx, namespace, op, at) })
 		return nil
 	}
-	ns, err := n.enter(ctx, namespace)
+	ns, err := n.enter(ctx, namespace, op)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func targetOf(op domain.RoomOperation) *domain.Target {
 // ServerSideEmit hands an event to the application on every other node of a namespace, at its place in the log.
 // Outcomes are those of Broadcast.
 func (n *Node) ServerSideEmit(ctx context.Context, namespace string, p domain.Packet) error {
-	ns, err := n.enter(ctx, namespace)
+	ns, err := n.enter(ctx, namespace, nil)
 	if err != nil {
 		return err
 	}
@@ -80,6 +81,7 @@ func (n *Node) ServerSideEmit(ctx context.Context, namespace string, p domain.Pa
 func (n *Node) deliverNow(ctx context.Context, ns *namespace, d *domain.Delivery) {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
+	d.Cursor = ns.fence.Cursor()
 	n.deliver(ctx, d)
 }
 
@@ -91,9 +93,9 @@ func (n *Node) deliver(ctx context.Context, d *domain.Delivery) (sockets int) {
 	return sockets
 }
 
-func (n *Node) apply(ctx context.Context, namespace string, op domain.RoomOperation) (sockets int) {
+func (n *Node) apply(ctx context.Context, namespace string, op domain.RoomOperation, at domain.Offset) (sockets int) {
 	for _, e := range n.edges {
-		sockets += e.Apply(ctx, namespace, op)
+		sockets += e.Apply(ctx, namespace, op, at)
 	}
 	return sockets
 }

@@ -283,6 +283,7 @@ func TestALogThatBeginsAnewHoldsNoChangeUp(t *testing.T) {
 		c.memory.Reset()
 		m.transport.Faults().Resume()
 		<-made
+		synctest.Wait()
 		if resets := observed[*domain.Reset](m.seen); len(resets) != 1 {
 			t.Errorf("observed %d resets, want 1", len(resets))
 		}
@@ -347,6 +348,13 @@ func TestEmitterPublishesWithoutBeingANode(t *testing.T) {
 		local := domain.Target{Flags: domain.Flags{Local: true}}
 		if _, err := emitter.Broadcast(ctx, root, local, packet(t, "x")); err == nil {
 			t.Error("a local broadcast of an emitter is no error")
+		}
+		if _, err := emitter.Operate(ctx, root, &domain.Leave{Target: local}); err == nil {
+			t.Error("a local operation of an emitter is no error")
+		}
+		acked := domain.Target{Flags: domain.Flags{Timeout: time.Second}}
+		if _, err := emitter.Broadcast(ctx, root, acked, packet(t, "x")); err == nil {
+			t.Error("an emitter that waits for acks is no error")
 		}
 		if _, err := emitter.Broadcast(ctx, "chat", to(), packet(t, "x")); err == nil {
 			t.Error("a namespace without a slash is no error")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/roombus/roombus/domain"
@@ -20,6 +21,10 @@ type stream struct {
 	forgetAt time.Time
 	// swept is when the reader last stood at the tail and the namespaces were looked through.
 	swept time.Time
+
+	// These two are read by others: up to where everything was read and done, and the name of the log's life.
+	read  atomic.Pointer[domain.Offset]
+	epoch atomic.Pointer[domain.Epoch]
 }
 
 const (
@@ -67,6 +72,7 @@ func (r reader) HandleEntry(ctx context.Context, e *domain.Entry) {
 		s.gap = false
 		n.passAll(s, e.Offset)
 	}
+	s.read.Store(&e.Offset)
 }
 
 // skipped takes note of an entry that is not handled: a change may wait for its position.
@@ -111,19 +117,31 @@ func (n *Node) receive(ctx context.Context, ns *namespace, e *domain.Entry, read
 	defer ns.mu.Unlock()
 	// Changes that wait for something below, which was lost, have their place before this entry.
 	ns.fence.Before(e.Offset)
-	n.settle(ns)
+	if ns.fence.Cursor() != "" { // else there is no place yet that a change could have
+		n.settle(ns)
+	}
 	// Even if an edge panics, the entry has been read: what waits for it must not wait for ever.
 	defer n.settle(ns)
 	defer ns.fence.Pass(e.Offset)
 	ns.stream = e.Stream
 	ns.reading = max(ns.reading, reading)
 	n.meet(ctx, ns, &e.Message, reading)
-
+	if n.hadFirst(&e.Message) {
+		return
+	}
+	if n.keeper != nil {
+		n.remember(ns, e, nil)
+	}
 	switch body := e.Message.Body.(type) {
 	case *domain.Broadcast:
 		n.receiveBroadcast(ctx, ns, e, body)
 	case domain.RoomOperation:
-		sockets := n.apply(ctx, ns.name, body)
+		var sockets int
+		if d, ok := body.(*domain.Disconnect); ok && d.Superseded != "" {
+			sockets = n.superseded(ns, d)
+		} else {
+			sockets = n.apply(ctx, ns.name, body, e.Offset)
+		}
 		n.observe(ctx, &domain.Applied{
 			Namespace: ns.name, Kind: body.Kind(), From: e.Message.Node, Offset: e.Offset, Sockets: sockets,
 		})
@@ -134,9 +152,6 @@ func (n *Node) receive(ctx context.Context, ns *namespace, e *domain.Entry, read
 
 func (n *Node) receiveBroadcast(ctx context.Context, ns *namespace, e *domain.Entry, b *domain.Broadcast) {
 	own := e.Message.Node == n.id
-	if own && b.Target.Flags.Volatile && b.Request == "" {
-		return // delivered when it was sent
-	}
 	d := &domain.Delivery{Namespace: ns.name, Target: b.Target, Packet: b.Packet}
 	switch {
 	case b.Request != "":
@@ -146,28 +161,15 @@ func (n *Node) receiveBroadcast(ctx context.Context, ns *namespace, e *domain.En
 		}
 		n.deliverForAcks(ctx, ns, e, d, b.Request)
 		return
-	case !b.Target.Flags.Volatile:
+	case b.Target.Flags.Volatile:
+		d.Cursor = e.Offset
+	case n.config.Order == OrderLog:
 		d.Offset = e.Offset
 	}
 	sockets := n.deliver(ctx, d)
-	n.observe(ctx, &domain.Delivered{Namespace: ns.name, From: e.Message.Node, Offset: e.Offset, Sockets: sockets})
-}
-
-// meet lets the membership hear a message, and completes requests whose nodes are gone.
-func (n *Node) meet(ctx context.Context, ns *namespace, m *domain.Message, reading time.Duration) {
-	if change, ok := ns.members.Observe(m, reading); ok {
-		n.memberChanged(ctx, ns, change)
+	if n.config.Observer != nil { // most entries are broadcasts
+		n.observe(ctx, &domain.Delivered{Namespace: ns.name, From: e.Message.Node, Offset: e.Offset, Sockets: sockets})
 	}
-}
-
-func (n *Node) memberChanged(ctx context.Context, ns *namespace, change domain.MemberChange) {
-	if change.Event == domain.MemberLeft || change.Event == domain.MemberLost {
-		n.requests.gone(ns.name, change)
-	}
-	if change.Event == domain.MemberJoined && n.census != nil { // it may have been counted as one without a name
-		n.later(ctx, ns, domain.KindHeartbeat, func() { n.recount(ctx, ns) })
-	}
-	n.observe(ctx, &domain.MemberChanged{Namespace: ns.name, Change: change})
 }
 
 func (r reader) HandleNotice(ctx context.Context, notice domain.Notice) {
@@ -177,11 +179,18 @@ func (r reader) HandleNotice(ctx context.Context, notice domain.Notice) {
 		n.atTail(ctx, notice)
 	case *domain.Gap:
 		n.streamOf(notice.Stream).gap = true
+		n.eachOf(notice.Stream, func(ns *namespace) { ns.history.restart() })
 		n.observe(ctx, notice)
 	case *domain.Reset:
+		s := n.streamOf(notice.Stream)
+		s.epoch.Store(&notice.Is)
+		s.read.Store(&notice.Cursor)
 		n.eachOf(notice.Stream, func(ns *namespace) {
 			ns.fence.Restart(notice.Cursor)
 			ns.appended = ""
+			if n.keeper != nil {
+				n.keeper.restart(ns, notice.Cursor)
+			}
 			n.settle(ns)
 		})
 		n.observe(ctx, notice)
@@ -194,14 +203,19 @@ func (r reader) HandleNotice(ctx context.Context, notice domain.Notice) {
 func (n *Node) atTail(ctx context.Context, at *domain.AtTail) {
 	s := n.streamOf(at.Stream)
 	now := s.clock.Tail(at.Time)
+	s.read.Store(&at.Cursor)
+	if epoch := s.epoch.Load(); epoch == nil || *epoch != at.Epoch {
+		s.epoch.Store(&at.Epoch)
+	}
 	if !s.gap && at.Time.Sub(s.swept) < sweepPause {
 		return
 	}
 	s.gap, s.swept = false, at.Time
 	n.eachOf(at.Stream, func(ns *namespace) {
-		ns.reading = max(ns.reading, now)
+		ns.reading, ns.tailAt = max(ns.reading, now), at.Time
 		ns.fence.Pass(at.Cursor)
 		n.settle(ns)
+		n.unparkOverdue(ns)
 		for _, change := range ns.members.Sweep(now) {
 			n.memberChanged(ctx, ns, change)
 		}
@@ -240,6 +254,13 @@ func (ns *namespace) ifOf(stream string, f func(*namespace)) {
 // listener is a node as the channel's handler.
 type listener struct{ n *Node }
 
+// HandleNotice passes on what could not be read.
+func (l listener) HandleNotice(ctx context.Context, n domain.Notice) {
+	if bad, ok := n.(*domain.BadEntry); ok {
+		l.n.observe(ctx, bad)
+	}
+}
+
 func (l listener) HandleMessage(ctx context.Context, m *domain.Message) {
 	n := l.n
 	n.mu.RLock()
@@ -252,6 +273,8 @@ func (l listener) HandleMessage(ctx context.Context, m *domain.Message) {
 	defer ns.mu.Unlock()
 	if n.census == nil {
 		n.meet(ctx, ns, m, ns.reading)
+	} else if change, ok := ns.members.Hear(m, ns.reading); ok {
+		n.memberChanged(ctx, ns, change)
 	}
 	if n.mustWait(ns, m) {
 		if len(ns.parked) >= maxParked {
@@ -276,12 +299,22 @@ func (n *Node) mustWait(ns *namespace, m *domain.Message) bool {
 	return m.After != "" && n.log.Compare(m.After, ns.fence.Cursor()) > 0
 }
 
-// unpark handles the requests for which this node has read far enough. One that waits for a position that does not
-// come (its log began anew) is handled after the time in which it could have been answered.
+// unpark handles the requests for which this node has read far enough.
 func (n *Node) unpark(ns *namespace) {
+	n.unparkIf(ns, func(p parkedRequest) bool { return !n.mustWait(ns, p.message) })
+}
+
+// unparkOverdue handles the requests that have waited for as long as they could have been answered, although the reader
+// stands at the tail: what they wait for does not come, because their log began anew. While the reader is behind
+// nothing is overdue: what it reads late makes the clock jump, and the request would overtake what it waits for.
+func (n *Node) unparkOverdue(ns *namespace) {
+	n.unparkIf(ns, func(p parkedRequest) bool { return ns.reading-p.since >= n.config.RequestTimeout })
+}
+
+func (n *Node) unparkIf(ns *namespace, is func(parkedRequest) bool) {
 	var ready []parkedRequest
 	ns.parked = slices.DeleteFunc(ns.parked, func(p parkedRequest) bool {
-		if n.mustWait(ns, p.message) && ns.reading-p.since < n.config.RequestTimeout {
+		if !is(p) {
 			return false
 		}
 		ready = append(ready, p)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,33 +24,51 @@ type pending struct {
 	kind      domain.Kind
 	fan       fanIn
 	take      func(m *domain.Message) (counts bool)
-	done      chan struct{}
+	answers   func() int
+	done      chan struct{} // closed when the last slot is filled
 	complete  bool
+	settled   chan struct{} // has a token when nobody is missing but those in doubt
 }
 
 // fanIn is what domain.FanIn and domain.AckFanIn have in common.
 type fanIn interface {
+	Doubt(named []domain.NodeID, anonymous int)
 	Expect(id domain.NodeID)
 	Leave(id domain.NodeID)
 	Lose(id domain.NodeID)
 	Done() bool
+	Settled() bool
 	Err(cause error) error
 }
 
 func (r *requests) add(p *pending) {
-	p.done = make(chan struct{})
+	p.done, p.settled = make(chan struct{}), make(chan struct{}, 1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending[p.id] = p
-	p.settle()
 }
 
-// settle tells the one who waits when the last slot is filled. The caller holds requests.mu.
+// settle tells the one who waits when the last slot is filled, or the last one that is not in doubt. The caller holds
+// requests.mu.
 func (p *pending) settle() {
-	if !p.complete && p.fan.Done() {
+	switch {
+	case p.complete:
+	case p.fan.Done():
 		p.complete = true
 		close(p.done)
+	case p.fan.Settled():
+		select {
+		case p.settled <- struct{}{}:
+		default:
+		}
 	}
+}
+
+// isSettled reports whether nobody is missing now but those in doubt.
+func (r *requests) isSettled(p *pending) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return p.fan.Settled()
 }
 
 // answer takes a node's answer and reports whether it counts.
@@ -107,42 +126,96 @@ func (n *Node) answered(ctx context.Context, ns *namespace, m *domain.Message, i
 	}
 }
 
-// ask sends a question and waits until it is answered in full, the time is over, or the node closes. The error is a
-// *domain.PartialError, or what kept the question from being sent.
+// doubtGrace is how long a question that is answered otherwise waits for nodes in doubt: one that lives answers within
+// it, and is in doubt no longer.
+const doubtGrace = 250 * time.Millisecond
+
+// blameAfter is the shortest deadline whose missing says something: a node may be busy for less.
+const blameAfter = time.Second
+
+// ask sends a question and waits until it is answered in full, the time is over, or the node closes. A node that has
+// missed the deadline of an earlier question, and was not heard since, is not waited for until the end of this one. The
+// error is a *domain.PartialError, or what kept the question from being sent.
 func (n *Node) ask(
-	ctx context.Context, ns *namespace, p *pending, asked []domain.NodeID, question func(context.Context) error,
+	ctx context.Context, ns *namespace, p *pending, asked *audience, question func(context.Context) error,
 ) error {
+	start := time.Now()
 	n.requests.add(p)
 	n.excuse(ns, p, asked)
 	err := question(ctx)
 	if err != nil {
 		_ = n.requests.end(p, err)
-		return err
+	} else {
+		err = n.requests.end(p, n.wait(ctx, p))
+		n.blame(ctx, ns, asked, time.Since(start), err)
 	}
-	var cause error
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-		cause = context.Cause(ctx)
-	case <-n.ctx.Done():
-		cause = domain.ErrClosed
-	}
-	return n.requests.end(p, cause)
+	n.observe(ctx, &domain.RequestDone{
+		Namespace: ns.name, Kind: p.kind, Request: p.id, Answers: p.answers(), Err: err,
+	})
+	return err
 }
 
-// excuse completes the slots of nodes that have left since they were counted: their goodbye found no question.
-func (n *Node) excuse(ns *namespace, p *pending, asked []domain.NodeID) {
+// wait waits for answers and says why it has ended before all were there; nil when they are.
+func (n *Node) wait(ctx context.Context, p *pending) error {
+	var grace <-chan time.Time
+	for {
+		select {
+		case <-p.done:
+			return nil
+		case <-p.settled:
+			if grace == nil {
+				grace = time.After(doubtGrace)
+			}
+		case <-grace:
+			if n.requests.isSettled(p) {
+				return domain.ErrUnresponsive
+			}
+			grace = nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-n.ctx.Done():
+			return domain.ErrClosed
+		}
+	}
+}
+
+// excuse completes the slots of nodes that have left since they were counted, whose goodbye found no question, and puts
+// those in doubt that missed the last one.
+func (n *Node) excuse(ns *namespace, p *pending, asked *audience) {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	n.requests.mu.Lock()
 	defer n.requests.mu.Unlock()
 	members := ns.members.IDs()
-	for _, id := range asked {
+	for _, id := range asked.named {
 		if !slices.Contains(members, id) {
 			p.fan.Leave(id)
 		}
 	}
+	p.fan.Doubt(ns.members.Suspects(), ns.missed)
 	p.settle()
+}
+
+// blame takes note of who has missed a deadline of a second or more. It counts only if this node has read the log
+// meanwhile, or stood at its end a moment ago: else it is this node that heard nobody.
+func (n *Node) blame(ctx context.Context, ns *namespace, asked *audience, waited time.Duration, err error) {
+	partial, _ := errors.AsType[*domain.PartialError](err)
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	switch {
+	case partial == nil:
+		if asked.unnamed > 0 {
+			ns.missed = 0
+		}
+	case errors.Is(ctx.Err(), context.DeadlineExceeded) && waited >= blameAfter &&
+		(ns.reading-asked.reading >= waited/2 || time.Since(ns.tailAt) <= clockStep):
+		ns.missed = partial.Unnamed
+		for _, change := range ns.members.Missed(partial.Missing, asked.heard) {
+			n.memberChanged(ctx, ns, change)
+		}
+	case errors.Is(err, domain.ErrUnresponsive):
+		ns.missed = partial.Unnamed
+	}
 }
 
 // waiting bounds the wait for answers: by the call's timeout, else the context's deadline, else the node's default.
@@ -163,6 +236,9 @@ type audience struct {
 	unnamed int
 	// channel says that all of them hear the channel, and wait there until they have read what the asker had published.
 	channel bool
+	// heard is how often each was heard, and reading the log clock's, before they were asked.
+	heard   map[domain.NodeID]uint64
+	reading time.Duration
 }
 
 // nobody reports whether nobody else is there to be asked.
@@ -176,7 +252,7 @@ func (a *audience) nobody() bool { return len(a.named) == 0 && a.unnamed == 0 }
 // it before it has read what was published earlier. It answers on the channel whichever way it was asked.
 func (n *Node) audience(ctx context.Context, ns *namespace) (audience, error) {
 	ns.mu.Lock()
-	a := audience{named: ns.members.IDs()}
+	a := audience{named: ns.members.IDs(), heard: ns.members.Heard(), reading: ns.reading}
 	ns.mu.Unlock()
 	if n.census == nil {
 		a.channel = true
@@ -246,7 +322,7 @@ func newRequestID() domain.RequestID { return domain.RequestID(randomHex()) }
 func (n *Node) FetchSockets(ctx context.Context, namespace string, t domain.Target) ([]domain.SocketDetails, error) {
 	ctx, cancel := n.waiting(ctx, t.Flags.Timeout)
 	defer cancel()
-	ns, err := n.enter(ctx, namespace)
+	ns, err := n.enter(ctx, namespace, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -264,8 +340,9 @@ func (n *Node) FetchSockets(ctx context.Context, namespace string, t domain.Targ
 			reply, ok := m.Body.(*domain.FetchSocketsReply)
 			return ok && fan.Answer(m.Node, reply.Sockets)
 		},
+		answers: func() int { return len(fan.Answers()) },
 	}
-	err = n.ask(ctx, ns, request, others.named, func(ctx context.Context) error {
+	err = n.ask(ctx, ns, request, &others, func(ctx context.Context) error {
 		n.InOrder(namespace, func(domain.Offset) {
 			own := &domain.FetchSocketsReply{Request: request.id, Sockets: n.sockets(ctx, namespace, &t)}
 			n.answered(ctx, ns, n.message(ns, own), request.id)
@@ -274,9 +351,6 @@ func (n *Node) FetchSockets(ctx context.Context, namespace string, t domain.Targ
 			return nil
 		}
 		return n.sendToAll(ns, &others, &domain.FetchSockets{Target: t, Request: request.id})(ctx)
-	})
-	n.observe(ctx, &domain.RequestDone{
-		Namespace: namespace, Kind: request.kind, Request: request.id, Answers: len(fan.Answers()), Err: err,
 	})
 	return slices.Concat(fan.Values()...), err
 }
@@ -287,7 +361,7 @@ func (n *Node) FetchSockets(ctx context.Context, namespace string, t domain.Targ
 func (n *Node) ServerSideEmitWithAck(ctx context.Context, namespace string, p domain.Packet) ([]domain.Value, error) {
 	ctx, cancel := n.waiting(ctx, 0)
 	defer cancel()
-	ns, err := n.enter(ctx, namespace)
+	ns, err := n.enter(ctx, namespace, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -303,12 +377,10 @@ func (n *Node) ServerSideEmitWithAck(ctx context.Context, namespace string, p do
 			reply, ok := m.Body.(*domain.ServerSideEmitReply)
 			return ok && fan.Answer(m.Node, reply.Value)
 		},
+		answers: func() int { return len(fan.Answers()) },
 	}
 	question := n.sendToAll(ns, &others, &domain.ServerSideEmit{Packet: p, Request: request.id})
-	err = n.ask(ctx, ns, request, others.named, question)
-	n.observe(ctx, &domain.RequestDone{
-		Namespace: namespace, Kind: request.kind, Request: request.id, Answers: len(fan.Answers()), Err: err,
-	})
+	err = n.ask(ctx, ns, request, &others, question)
 	return fan.Values(), err
 }
 
@@ -321,7 +393,7 @@ func (n *Node) BroadcastWithAck(
 ) ([]domain.Value, error) {
 	ctx, cancel := n.waiting(ctx, t.Flags.Timeout)
 	defer cancel()
-	ns, err := n.enter(ctx, namespace)
+	ns, err := n.enter(ctx, namespace, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -336,6 +408,9 @@ func (n *Node) BroadcastWithAck(
 		}
 	}
 	fan := domain.NewAckFanIn(append(others.named, n.id), others.unnamed)
+	if t.Flags.ExpectSingleResponse {
+		fan.ExpectOne()
+	}
 	request := &pending{
 		id: newRequestID(), namespace: namespace, kind: domain.KindBroadcast, fan: fan,
 		take: func(m *domain.Message) bool {
@@ -348,8 +423,9 @@ func (n *Node) BroadcastWithAck(
 				return false
 			}
 		},
+		answers: func() int { return len(fan.Acks()) },
 	}
-	err = n.ask(ctx, ns, request, others.named, func(ctx context.Context) error {
+	err = n.ask(ctx, ns, request, &others, func(ctx context.Context) error {
 		b := &domain.Broadcast{Target: t, Packet: p, Request: request.id}
 		if !t.Flags.Local {
 			_, err := n.append(ctx, ns, b)
@@ -360,9 +436,6 @@ func (n *Node) BroadcastWithAck(
 			n.deliverForAcks(ctx, ns, own, &domain.Delivery{Namespace: namespace, Target: t, Packet: p}, request.id)
 		})
 		return nil
-	})
-	n.observe(ctx, &domain.RequestDone{
-		Namespace: namespace, Kind: request.kind, Request: request.id, Answers: len(fan.Acks()), Err: err,
 	})
 	return fan.Acks(), err
 }

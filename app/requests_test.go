@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,6 +119,128 @@ func TestARequestDoesNotWaitForTheDead(t *testing.T) {
 			})
 		})
 	}
+}
+
+// W12 of the Node.js adapter: a node that stands still (SIGSTOP) makes every request take its whole timeout.
+func TestCase21_AFrozenNodeCostsOneDeadline(t *testing.T) {
+	inCluster(t, 3, func(t *testing.T, c *cluster) {
+		for i, m := range c.nodes {
+			m.edge.connect(fmt.Sprint("s", i))
+		}
+		frozen := c.nodes[2]
+		fetch := func(what string, wantMissing bool) (waited time.Duration) {
+			t.Helper()
+			start := time.Now()
+			sockets, err := c.nodes[a].FetchSockets(t.Context(), root, to())
+			want := []string{"s0", "s1", "s2"}
+			if wantMissing {
+				want = want[:2]
+				var partial *domain.PartialError
+				if !errors.As(err, &partial) {
+					t.Fatalf("%s: error %v, want a partial one", what, err)
+				}
+				expect(t, what+": missing", partial.Missing, frozen.ID())
+			} else if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			expect(t, what, ids(sockets), want...)
+			return time.Since(start)
+		}
+		frozen.transport.Faults().Hold()
+		frozen.transport.Faults().Cut()
+		if waited := fetch("the first", true); waited != 5*time.Second {
+			t.Errorf("the first took %s, want its deadline of 5s", waited)
+		}
+		suspect := observed[*domain.MemberChanged](c.nodes[a].seen)
+		if last := suspect[len(suspect)-1].Change; last.Event != domain.MemberSuspect || last.Member.ID != frozen.ID() {
+			t.Errorf("the last change was %s of %s, want suspect", last.Event, last.Member.ID)
+		}
+		for range 3 {
+			if waited := fetch("a later one", true); waited > 300*time.Millisecond {
+				t.Errorf("a later one took %s", waited)
+			}
+		}
+		// It thaws. The answer to the next question is in time, and it is waited for again.
+		frozen.transport.Faults().Mend()
+		frozen.transport.Faults().Resume()
+		if waited := fetch("thawed", false); waited > soon {
+			t.Errorf("thawed: took %s", waited)
+		}
+		for _, member := range c.nodes[a].Nodes(root) {
+			if member.Suspect {
+				t.Errorf("%s is still suspect", member.ID)
+			}
+		}
+	})
+}
+
+// A node that lives, but whose application does not answer, is waited for every time.
+func TestASlowHandlerIsNoFrozenNode(t *testing.T) {
+	inCluster(t, 2, func(t *testing.T, c *cluster) {
+		c.nodes[b].edge.onServer = func(context.Context, domain.Packet, func(domain.Value)) {}
+		for range 2 {
+			start := time.Now()
+			_, err := c.nodes[a].ServerSideEmitWithAck(t.Context(), root, packet(t, "q"))
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error %v, want the deadline", err)
+			}
+			if waited := time.Since(start); waited != 5*time.Second {
+				t.Errorf("waited %s, want 5s", waited)
+			}
+		}
+	})
+}
+
+// W14 of the Node.js adapter: callbacks stay behind on other nodes.
+func TestNothingStaysBehindAfterTheDeadline(t *testing.T) {
+	inCluster(t, 3, func(t *testing.T, c *cluster) {
+		for i, m := range c.nodes {
+			m.edge.connect(fmt.Sprint("s", i), "r")
+			m.edge.silent[fmt.Sprint("s", i)] = true
+		}
+		c.nodes[2].transport.Faults().Hold()
+		var asked sync.WaitGroup
+		for range 200 {
+			asked.Go(func() {
+				target := domain.Target{Rooms: []string{"r"}, Flags: domain.Flags{Timeout: 100 * time.Millisecond}}
+				_, err := c.nodes[a].BroadcastWithAck(t.Context(), root, target, packet(t, "q"))
+				var partial *domain.PartialError
+				if !errors.As(err, &partial) || partial.MissingAcks != 2 || len(partial.Missing) != 1 {
+					t.Errorf("error %v, want two acks and one node missing", err)
+				}
+				_, err = c.nodes[a].FetchSockets(t.Context(), root, target) // parked at the node that has not read so far
+				if err == nil {
+					t.Error("nobody is missing")
+				}
+			})
+		}
+		asked.Wait()
+		c.nodes[2].transport.Faults().Resume()
+		pass(10 * time.Second)
+		for i, m := range c.nodes {
+			if left := app.LeftBehind(m.Node); left != 0 {
+				t.Errorf("node %d keeps %d questions or jobs", i, left)
+			}
+		}
+	})
+}
+
+func TestOneExpectedResponder(t *testing.T) {
+	inCluster(t, 3, func(t *testing.T, c *cluster) {
+		c.nodes[b].edge.connect("s1")
+		// Nobody needs to wait for what a third node says of somebody else's socket.
+		c.nodes[2].transport.Faults().Hold()
+		start := time.Now()
+		one := domain.Target{Rooms: []string{"s1"}, Flags: domain.Flags{ExpectSingleResponse: true}}
+		answers, err := c.nodes[a].BroadcastWithAck(t.Context(), root, one, packet(t, "q"))
+		if len(answers) != 1 || err != nil {
+			t.Errorf("answers %v, error %v", answers, err)
+		}
+		if waited := time.Since(start); waited > soon {
+			t.Errorf("waited %s for a node that has nothing to say", waited)
+		}
+		c.nodes[2].transport.Faults().Resume()
+	})
 }
 
 func TestServerSideEmit(t *testing.T) {
@@ -268,127 +391,5 @@ func TestBroadcastWithAck(t *testing.T) {
 				t.Errorf("answers %v, error %v", got, err)
 			}
 		})
-	})
-}
-
-func TestMembership(t *testing.T) {
-	inCluster(t, 3, func(t *testing.T, c *cluster) {
-		counts := func() []int {
-			var counts []int
-			for _, m := range c.nodes {
-				counts = append(counts, m.NodeCount(root))
-			}
-			return counts
-		}
-		expect(t, "at the start", counts(), 3, 3, 3)
-		if infos := c.nodes[a].Nodes(root); len(infos) != 2 || infos[0].Info.Name == "" || infos[0].Info.StartedAt.IsZero() {
-			t.Errorf("nodes %+v", infos)
-		}
-		pass(time.Minute)
-		expect(t, "after a quiet minute", counts(), 3, 3, 3)
-
-		late := c.add(app.Config{Name: "late"})
-		synctest.Wait()
-		expect(t, "with a fourth", counts(), 4, 4, 4, 4)
-		_ = late.Close()
-		synctest.Wait()
-		expect(t, "after its goodbye", counts()[:3], 3, 3, 3)
-
-		c.nodes[2].kill()
-		pass(13 * time.Second)
-		expect(t, "after a death", counts()[:2], 2, 2)
-		changes := observed[*domain.MemberChanged](c.nodes[a].seen)
-		last := changes[len(changes)-1].Change
-		if last.Event != domain.MemberLost || last.Member.ID != c.nodes[2].ID() {
-			t.Errorf("the last change was %s of %s", last.Event, last.Member.ID)
-		}
-	})
-}
-
-func TestCase08_AReaderThatWasAwayDropsNobody(t *testing.T) {
-	inCluster(t, 3, func(t *testing.T, c *cluster) {
-		c.nodes[a].transport.Faults().Hold()
-		pass(15 * time.Second)
-		c.nodes[a].transport.Faults().Resume()
-		pass(2 * time.Second)
-		for _, change := range observed[*domain.MemberChanged](c.nodes[a].seen) {
-			if change.Change.Event == domain.MemberLost {
-				t.Errorf("node %s was dropped", change.Change.Member.ID)
-			}
-		}
-		if got := c.nodes[a].NodeCount(root); got != 3 {
-			t.Errorf("%d nodes, want 3", got)
-		}
-	})
-}
-
-func TestNodeLife(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		memory := inmemory.New(inmemory.Config{})
-		transport := memory.Member()
-		ctx := t.Context()
-		if _, err := app.NewNode(nil, nil, nil, app.Config{}); err == nil {
-			t.Error("a node without a log is no error")
-		}
-		bad := app.Config{HeartbeatInterval: time.Minute}
-		if _, err := app.NewNode(transport.Log(), transport.Channel(), nil, bad); err == nil {
-			t.Error("an interval beyond the timeout is no error")
-		}
-		node, err := app.NewNode(transport.Log(), transport.Channel(), nil, app.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := node.Broadcast(ctx, root, to(), packet(t, "x")); !errors.Is(err, app.ErrNotRunning) {
-			t.Errorf("before Run: %v", err)
-		}
-		if err := node.Open(ctx, "no slash"); err == nil {
-			t.Error("a namespace without a slash is no error")
-		}
-		if err := node.Run(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if node.Run(ctx) == nil || node.Attach(newEdge()) == nil {
-			t.Error("running twice, or attaching while running, is no error")
-		}
-		if _, err := node.Broadcast(ctx, "/opened-by-use", to(), packet(t, "x")); err != nil {
-			t.Error(err)
-		}
-
-		// A call that waits for an answer ends with the node.
-		other := memory.Member()
-		silent, _ := app.NewNode(other.Log(), other.Channel(), nil, app.Config{})
-		if err := errors.Join(silent.Open(ctx, root), silent.Run(ctx), node.Open(ctx, root)); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		other.Faults().Cut()
-		asked := make(chan error)
-		go func() {
-			_, err := node.FetchSockets(ctx, root, to())
-			asked <- err
-		}()
-		synctest.Wait()
-		if err := node.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := <-asked; !errors.Is(err, domain.ErrClosed) {
-			t.Errorf("a waiting call ended with %v", err)
-		}
-		<-node.Done()
-		if err := node.Close(); err != nil {
-			t.Errorf("closing again: %v", err)
-		}
-		if _, err := node.Broadcast(ctx, root, to(), packet(t, "x")); !errors.Is(err, domain.ErrClosed) {
-			t.Errorf("after Close: %v", err)
-		}
-		if err := node.Run(ctx); !errors.Is(err, domain.ErrClosed) {
-			t.Errorf("run after Close: %v", err)
-		}
-		if !node.InOrder(root, func(domain.Offset) {}) {
-			t.Error("after Close a change is not made at once")
-		}
-		other.Faults().Mend()
-		_ = silent.Close()
-		_, _, _ = transport.Close(), other.Close(), memory.Close()
 	})
 }

@@ -25,6 +25,16 @@ type Page struct {
 	Done bool
 }
 
+// Held is how much of a stream a log holds.
+type Held struct {
+	// Age is how long ago the oldest entry was stored, by the log's clock; zero when there is none.
+	Age time.Duration
+	// Entries is how many there are.
+	Entries int
+	// Trimmed says that older ones were removed. Without it Age is merely how long the stream has been there.
+	Trimmed bool
+}
+
 // Notice is what a reader of the log learns besides entries, told at its place in the order: *Gap, *Reset, *BadEntry
 // or *AtTail.
 type Notice interface{ isNotice() }
@@ -70,6 +80,10 @@ type AtTail struct {
 	Cursor Offset
 	// Time is the reader's own clock.
 	Time time.Time
+	// Epoch names the log's life: the same name for all readers of the stream, from their first notice to a Reset,
+	// which all of them are told, those too that had read nothing of what was lost. It is empty where the transport
+	// keeps nothing that could be read again.
+	Epoch Epoch
 }
 
 func (*Gap) isNotice()      {}

@@ -25,11 +25,22 @@ var (
 	ErrGap = errors.New("the log no longer holds the whole range")
 	// ErrUnsupported says that a transport cannot do what was asked, now or ever.
 	ErrUnsupported = errors.New("not supported by this transport")
-	// ErrNoSession says that there is no session of that id: it never was, it ended, it expired, or somebody else
-	// has claimed it.
+	// ErrUnresponsive is why a request did not wait any longer for nodes that have missed a deadline and were not heard
+	// since.
+	ErrUnresponsive = errors.New("it has missed a deadline and was not heard since")
+	// ErrNoSession says that there is no session of that id: it never was, it ended, it expired, or a Node.js server
+	// has taken it.
 	ErrNoSession = errors.New("no such session")
+	// ErrSessionClaimed says that somebody has claimed a session and has not said yet what becomes of it: soon it is
+	// theirs, or can be claimed again.
+	ErrSessionClaimed = errors.New("somebody else is taking the session")
+	// ErrNoLease says that a node has no lease: it never had one, or it is gone for longer than its sessions can be
+	// recovered.
+	ErrNoLease = errors.New("the node has no lease")
 	// ErrSessionLost says that a session is no longer its writer's: another node has claimed it.
 	ErrSessionLost = errors.New("the session was claimed by another node")
+	// ErrDisconnected says that a client that comes back was ordered to disconnect while it was away.
+	ErrDisconnected = errors.New("the client was ordered to disconnect")
 )
 
 // PartialError comes with the answers that a request did get when others are missing.
@@ -41,7 +52,8 @@ type PartialError struct {
 	Unnamed int
 	// MissingAcks is how many of the sockets that were counted did not answer; zero for other requests.
 	MissingAcks int
-	// Err is why the waiting ended: a context's error, or ErrClosed. Nil when the missing nodes left the cluster.
+	// Err is why the waiting ended: a context's error, ErrClosed, or ErrUnresponsive. Nil when the missing nodes left
+	// the cluster.
 	Err error
 }
 

@@ -1,5 +1,7 @@
 package domain
 
+import "time"
+
 // Event is something that the core wants seen. The types are *Gap, *Reset, *BadEntry and those of this file.
 type Event interface{ isEvent() }
 
@@ -66,14 +68,41 @@ type RecoveryEnded struct {
 	Replayed  int
 }
 
-func (*Gap) isEvent()           {}
-func (*Reset) isEvent()         {}
-func (*BadEntry) isEvent()      {}
-func (*Delivered) isEvent()     {}
-func (*Applied) isEvent()       {}
-func (*Repeated) isEvent()      {}
-func (*MemberChanged) isEvent() {}
-func (*Answered) isEvent()      {}
-func (*RequestDone) isEvent()   {}
-func (*Dropped) isEvent()       {}
-func (*RecoveryEnded) isEvent() {}
+// SessionsFailed says that sessions could not be stored or deleted, or the node's lease not be renewed; Sessions is
+// zero then. It is tried again.
+type SessionsFailed struct {
+	Sessions int
+	Err      error
+}
+
+// LogTooShort says that a stream has begun to hold less than the recovery window: clients that are away for longer
+// than it holds cannot recover. Enough says that it holds the window again.
+type LogTooShort struct {
+	Stream string
+	Held   Held
+	Window time.Duration
+	Enough bool
+}
+
+// RecoveryMixed says that another node of a namespace keeps sessions where this one does not, or the other way round
+// (Here). Clients that move between the two lose packets or get them twice. Node.js servers do not tell.
+type RecoveryMixed struct {
+	Namespace string
+	Node      NodeID
+	Here      bool
+}
+
+func (*Gap) isEvent()            {}
+func (*Reset) isEvent()          {}
+func (*BadEntry) isEvent()       {}
+func (*Delivered) isEvent()      {}
+func (*Applied) isEvent()        {}
+func (*Repeated) isEvent()       {}
+func (*MemberChanged) isEvent()  {}
+func (*Answered) isEvent()       {}
+func (*RequestDone) isEvent()    {}
+func (*Dropped) isEvent()        {}
+func (*RecoveryEnded) isEvent()  {}
+func (*SessionsFailed) isEvent() {}
+func (*LogTooShort) isEvent()    {}
+func (*RecoveryMixed) isEvent()  {}

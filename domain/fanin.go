@@ -8,13 +8,20 @@ import (
 // FanIn collects the answers of many nodes to one request. Every node that is expected has a slot: a named one, or an
 // anonymous one for peers that have no name until they answer. Each slot is filled once; what comes late or twice
 // changes nothing.
+//
+// A slot may be in doubt: its node has missed a deadline and was not heard since. Its answer counts like any other, but
+// Settled does not wait for it.
 type FanIn[A any] struct {
-	waiting   map[NodeID]struct{}
+	waiting   map[NodeID]doubt
 	anonymous int
+	doubtful  int // of the anonymous ones
 	heard     map[NodeID]struct{}
 	answers   []Answer[A]
 	lost      []NodeID
 }
+
+// doubt says whether a slot is in doubt.
+type doubt bool
 
 // Answer is what one node answered.
 type Answer[A any] struct {
@@ -25,14 +32,24 @@ type Answer[A any] struct {
 // NewFanIn returns a fan-in that waits for the named nodes and for so many that have no name.
 func NewFanIn[A any](named []NodeID, anonymous int) *FanIn[A] {
 	f := &FanIn[A]{
-		waiting:   make(map[NodeID]struct{}, len(named)),
+		waiting:   make(map[NodeID]doubt, len(named)),
 		anonymous: max(anonymous, 0),
 		heard:     make(map[NodeID]struct{}, len(named)),
 	}
 	for _, id := range named {
-		f.waiting[id] = struct{}{}
+		f.waiting[id] = false
 	}
 	return f
+}
+
+// Doubt puts the slots of nodes in doubt, and so many of the anonymous ones.
+func (f *FanIn[A]) Doubt(named []NodeID, anonymous int) {
+	for _, id := range named {
+		if _, waiting := f.waiting[id]; waiting {
+			f.waiting[id] = true
+		}
+	}
+	f.doubtful = anonymous
 }
 
 // Answer fills a node's slot, or an anonymous one. It reports whether the answer counts: not when the node has
@@ -59,23 +76,12 @@ func (f *FanIn[A]) take(id NodeID) bool {
 	return true
 }
 
-// Name gives an anonymous slot a name: a peer that was only counted has been seen. It does nothing when the node has
-// a slot, or has answered, or when no anonymous slot is left.
-func (f *FanIn[A]) Name(id NodeID) {
-	_, named := f.waiting[id]
-	_, done := f.heard[id]
-	if named || done || f.anonymous == 0 {
-		return
-	}
-	f.anonymous--
-	f.waiting[id] = struct{}{}
-}
-
 // Expect adds a slot for a node that turns out to have the request as well. It does nothing when the node has a slot,
 // or has answered.
 func (f *FanIn[A]) Expect(id NodeID) {
-	if _, done := f.heard[id]; !done {
-		f.waiting[id] = struct{}{}
+	_, done := f.heard[id]
+	if _, waiting := f.waiting[id]; !done && !waiting {
+		f.waiting[id] = false
 	}
 }
 
@@ -105,6 +111,16 @@ func (f *FanIn[A]) Lose(id NodeID) {
 
 // Done reports whether every slot is filled.
 func (f *FanIn[A]) Done() bool { return len(f.waiting) == 0 && f.anonymous == 0 }
+
+// Settled reports whether every slot is filled but those in doubt.
+func (f *FanIn[A]) Settled() bool {
+	for _, inDoubt := range f.waiting {
+		if !inDoubt {
+			return false
+		}
+	}
+	return f.anonymous <= f.doubtful
+}
 
 // Answers are the answers so far, in the order in which they came.
 func (f *FanIn[A]) Answers() []Answer[A] { return f.answers }
@@ -142,6 +158,7 @@ type AckFanIn struct {
 	counts *FanIn[int]
 	nodes  map[NodeID]*nodeAcks
 	acks   []Value
+	single bool
 }
 
 type nodeAcks struct {
@@ -154,6 +171,13 @@ type nodeAcks struct {
 func NewAckFanIn(named []NodeID, anonymous int) *AckFanIn {
 	return &AckFanIn{counts: NewFanIn[int](named, anonymous), nodes: make(map[NodeID]*nodeAcks)}
 }
+
+// ExpectOne says that one socket at the most is meant. The node that has counted it is the only one that matters then:
+// nobody else is waited for.
+func (f *AckFanIn) ExpectOne() { f.single = true }
+
+// Doubt puts slots in doubt, as [FanIn.Doubt] does. Once a node has said its count its sockets are waited for.
+func (f *AckFanIn) Doubt(named []NodeID, anonymous int) { f.counts.Doubt(named, anonymous) }
 
 // Count takes a node's number of sockets. It reports whether it counts.
 func (f *AckFanIn) Count(from NodeID, clients int) bool {
@@ -188,9 +212,6 @@ func (f *AckFanIn) node(id NodeID) *nodeAcks {
 	return n
 }
 
-// Name gives an anonymous slot a name, as [FanIn.Name] does.
-func (f *AckFanIn) Name(id NodeID) { f.counts.Name(id) }
-
 // Expect adds a slot for a node, as [FanIn.Expect] does.
 func (f *AckFanIn) Expect(id NodeID) { f.counts.Expect(id) }
 
@@ -215,10 +236,26 @@ func (f *AckFanIn) end(id NodeID) {
 }
 
 // Done reports whether every node has said its count and every counted socket has answered or cannot any more.
-func (f *AckFanIn) Done() bool {
-	if !f.counts.Done() {
+func (f *AckFanIn) Done() bool { return (f.counts.Done() || f.found()) && f.answered() }
+
+// Settled reports whether nothing is missing but the counts of nodes in doubt.
+func (f *AckFanIn) Settled() bool { return (f.counts.Settled() || f.found()) && f.answered() }
+
+// found reports whether one socket is meant and a node has it.
+func (f *AckFanIn) found() bool {
+	if !f.single {
 		return false
 	}
+	for _, n := range f.nodes {
+		if n.expected > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// answered reports whether every socket that was counted so far has answered or cannot any more.
+func (f *AckFanIn) answered() bool {
 	for _, n := range f.nodes {
 		if !n.ended && n.received < n.expected {
 			return false
@@ -236,12 +273,15 @@ func (f *AckFanIn) Err(cause error) error {
 	for _, n := range f.nodes {
 		owed += max(n.expected-n.received, 0)
 	}
-	missing := f.counts.missing()
-	if len(missing) == 0 && f.counts.anonymous == 0 && owed == 0 {
+	missing, unnamed := f.counts.missing(), f.counts.anonymous
+	if f.found() {
+		missing, unnamed = nil, 0
+	}
+	if len(missing) == 0 && unnamed == 0 && owed == 0 {
 		return nil
 	}
 	if f.Done() {
 		cause = nil
 	}
-	return &PartialError{Missing: missing, Unnamed: f.counts.anonymous, MissingAcks: owed, Err: cause}
+	return &PartialError{Missing: missing, Unnamed: unnamed, MissingAcks: owed, Err: cause}
 }

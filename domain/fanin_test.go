@@ -14,7 +14,6 @@ var errDeadline = errors.New("deadline")
 
 // fanIn is what both fan-ins can do.
 type fanIn interface {
-	Name(id domain.NodeID)
 	Leave(id domain.NodeID)
 	Lose(id domain.NodeID)
 	Done() bool
@@ -116,19 +115,85 @@ func TestFanInAnonymousSlots(t *testing.T) {
 	wantCounts(t, "the answer of one too many", f.Answer("z", 5), false)
 }
 
-func TestCase21_AnonymousSlotGetsAName(t *testing.T) {
-	f := domain.NewFanIn[int](nodes("a"), 2)
-	f.Name("a") // has a slot
-	f.Answer("x", 1)
-	f.Name("x") // has answered
-	f.Name("y")
-	f.Name("z") // no slot is left
-	wantErr(t, f.Err(nil), &domain.PartialError{Missing: nodes("a", "y")})
-	wantCounts(t, "the answer of one without a slot", f.Answer("z", 1), false)
-	f.Lose("y")
-	f.Answer("a", 1)
+func TestCase21_ASlotInDoubtIsNotWaitedFor(t *testing.T) {
+	f := domain.NewFanIn[int](nodes("a", "b", "c"), 2)
+	f.Doubt(nodes("a", "b", "a stranger"), 1)
+	settled := func(what string, want bool) {
+		t.Helper()
+		if got := f.Settled(); got != want {
+			t.Fatalf("%s: settled is %v, want %v", what, got, want)
+		}
+	}
+	f.Expect("a") // has a slot, which stays in doubt
+	f.Answer("c", 1)
+	settled("with two without a name missing", false)
+	f.Answer("x", 2)
+	settled("with a, b and one without a name in doubt", true)
+	wantCounts(t, "the answer of a node in doubt", f.Answer("a", 3), true)
+	wantDone(t, f, false)
+	wantErr(t, f.Err(errDeadline), &domain.PartialError{Missing: nodes("b"), Unnamed: 1, Err: errDeadline})
+	f.Expect("d")
+	settled("with a new slot", false)
+	f.Lose("d")
+	f.Answer("b", 4)
+	f.Answer("y", 5)
 	wantDone(t, f, true)
-	wantErr(t, f.Err(errDeadline), &domain.PartialError{Missing: nodes("y")})
+	settled("at the end", true)
+}
+
+func TestAckFanInInDoubt(t *testing.T) {
+	f := domain.NewAckFanIn(nodes("a", "b"), 0)
+	f.Doubt(nodes("b"), 0)
+	f.Count("a", 1)
+	if f.Settled() {
+		t.Fatal("settled although a socket is to answer")
+	}
+	f.Ack("a", ack(1))
+	if !f.Settled() || f.Done() {
+		t.Fatalf("settled %v, done %v, want the one without the other", f.Settled(), f.Done())
+	}
+	f.Count("b", 1)
+	if f.Settled() {
+		t.Fatal("settled although the node in doubt lives and its socket is to answer")
+	}
+	f.Ack("b", ack(2))
+	wantDone(t, f, true)
+}
+
+func TestAckFanInThatExpectsOne(t *testing.T) {
+	one := func() *domain.AckFanIn {
+		f := domain.NewAckFanIn(nodes("a", "b"), 1)
+		f.ExpectOne()
+		return f
+	}
+	t.Run("the node that has the socket ends it", func(t *testing.T) {
+		f := one()
+		f.Count("a", 0)
+		wantDone(t, f, false)
+		f.Count("b", 1)
+		wantDone(t, f, false)
+		wantErr(t, f.Err(errDeadline), &domain.PartialError{MissingAcks: 1, Err: errDeadline})
+		f.Ack("b", ack(1))
+		wantDone(t, f, true)
+		wantErr(t, f.Err(nil), nil)
+	})
+	t.Run("so does its death", func(t *testing.T) {
+		f := one()
+		f.Count("b", 1)
+		f.Lose("b")
+		wantDone(t, f, true)
+		wantErr(t, f.Err(errDeadline), &domain.PartialError{MissingAcks: 1})
+	})
+	t.Run("nobody has it", func(t *testing.T) {
+		f := one()
+		f.Count("a", 0)
+		f.Count("b", 0)
+		wantDone(t, f, false)
+		wantErr(t, f.Err(errDeadline), &domain.PartialError{Unnamed: 1, Err: errDeadline})
+		f.Count("x", 0)
+		wantDone(t, f, true)
+		wantErr(t, f.Err(nil), nil)
+	})
 }
 
 // slot is a place in the model of a fan-in.
@@ -179,12 +244,6 @@ func (s slots) answer(id domain.NodeID) bool {
 	}
 	one.node, one.state = id, "answered"
 	return true
-}
-
-func (s slots) name(id domain.NodeID) {
-	if one := s.of(""); one != nil && s.of(id) == nil {
-		one.node = id
-	}
 }
 
 func (s slots) end(id domain.NodeID, state string) {
@@ -242,8 +301,7 @@ func TestFanInAgainstModel(t *testing.T) {
 					t.Fatal("an answer counts that came after the end")
 				}
 			case 2:
-				f.Name(id)
-				model.name(id)
+				f.Doubt(nodes(id), rnd.IntN(2)) // changes nothing of what counts and what is missing
 			case 3:
 				f.Leave(id)
 				model.end(id, "left")
@@ -330,7 +388,6 @@ func TestAckFanInGoodbyeAndLoss(t *testing.T) {
 	wantErr(t, f.Err(errDeadline), &domain.PartialError{
 		Missing: nodes("silent", "uncounted"), MissingAcks: 2, Err: errDeadline,
 	})
-	f.Name("silent")
 	f.Count("silent", 1)
 	wantDone(t, f, false)
 	f.Leave("silent")
@@ -403,8 +460,7 @@ func TestAckFanInAgainstModel(t *testing.T) {
 					t.Fatal("an ack counts that came after the end")
 				}
 			case p < 85:
-				f.Name(id)
-				m.name(id)
+				f.Doubt(nodes(id), rnd.IntN(2)) // changes nothing of what counts and what is missing
 			case p < 93:
 				f.Leave(id)
 				m.end(id, "left")

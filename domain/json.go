@@ -14,6 +14,9 @@ const (
 	MaxEnvelopeDepth = MaxDepth + 8
 )
 
+// usualDepth is how deep most texts are nested; deeper ones cost allocations.
+const usualDepth = 8
+
 // placeholderHead begins every placeholder of a checked value; the number and a closing brace follow. No string and
 // no other object of a JSON text can contain these bytes: inside a string the quotes would be escaped.
 const placeholderHead = `{"_placeholder":true,"num":`
@@ -26,8 +29,10 @@ type jsonScan struct {
 	attachments int
 	maxDepth    int
 	depth       int
-	// open[:depth] are the arrays and objects that are open.
-	open [MaxEnvelopeDepth]jsonFrame
+	// usual are the arrays and objects that are open, and deep those in these: clearing memory for all that may be
+	// open would cost more than reading a small text.
+	usual [usualDepth]jsonFrame
+	deep  []jsonFrame
 	// odd collects the placeholders that are not written as [placeholderHead] says, in the order in which they end.
 	odd []oddPlaceholder
 	// reason is what was wrong at at; empty while nothing is.
@@ -143,15 +148,25 @@ func (s *jsonScan) push(flags uint8, state jsonState) jsonState {
 	if s.depth == s.maxDepth {
 		return s.fail("nested too deep")
 	}
-	s.open[s.depth] = jsonFrame{start: s.at, flags: flags}
 	s.depth++
+	if s.depth > usualDepth+len(s.deep) {
+		s.deep = append(s.deep, jsonFrame{})
+	}
+	*s.innermost() = jsonFrame{start: s.at, flags: flags}
 	s.at++
 	return state
 }
 
+func (s *jsonScan) innermost() *jsonFrame {
+	if s.depth <= usualDepth {
+		return &s.usual[s.depth-1]
+	}
+	return &s.deep[s.depth-1-usualDepth]
+}
+
 // next reads what follows a value inside an array or object.
 func (s *jsonScan) next(c byte) jsonState {
-	isArray := s.open[s.depth-1].flags&frameIsArray != 0
+	isArray := s.innermost().flags&frameIsArray != 0
 	switch {
 	case c == ',' && isArray:
 		s.at++
@@ -170,8 +185,8 @@ func (s *jsonScan) next(c byte) jsonState {
 
 // close ends the innermost array or object; of a placeholder it checks that it names an attachment.
 func (s *jsonScan) close() jsonState {
+	f := s.innermost()
 	s.depth--
-	f := &s.open[s.depth]
 	if f.flags&frameIsMarked != 0 {
 		if f.flags&frameHasNum == 0 || f.num < 0 || int(f.num) >= s.attachments {
 			s.at = f.start
@@ -220,7 +235,7 @@ func (s *jsonScan) key(c byte) jsonState {
 
 // noteMark notes that an object has the key `_placeholder`, and whether its value is true.
 func (s *jsonScan) noteMark(start int) {
-	f := &s.open[s.depth-1]
+	f := s.innermost()
 	if f.flags&frameHasMark != 0 {
 		s.at = start
 		s.fail("the key _placeholder twice in one object")
@@ -234,7 +249,7 @@ func (s *jsonScan) noteMark(start int) {
 
 // noteNum notes what `num` is. Given twice it is nothing: in an object that is a placeholder that is an error.
 func (s *jsonScan) noteNum() {
-	f := &s.open[s.depth-1]
+	f := s.innermost()
 	if f.flags&frameHasNum != 0 {
 		f.num = -1
 		return
@@ -299,6 +314,7 @@ func (s *jsonScan) text() {
 	data, start := s.data, s.at+1
 	ascii := true
 	for i := start; ; {
+		i = skipPlain(data, i)
 		for i < len(data) && plainByte[data[i]] {
 			i++
 		}
@@ -342,6 +358,26 @@ var plainByte = func() (table [256]bool) {
 	}
 	return table
 }()
+
+// skipPlain skips plain bytes, eight at once, and stops before the eight with the first that is not plain. Each line of
+// the condition sets the highest bit of the bytes that it means, and at most also of some behind them.
+func skipPlain(data []byte, i int) int {
+	const ones, highest = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(data); i += 8 {
+		d := data[i : i+8 : i+8]
+		x := uint64(d[0]) | uint64(d[1])<<8 | uint64(d[2])<<16 | uint64(d[3])<<24 |
+			uint64(d[4])<<32 | uint64(d[5])<<40 | uint64(d[6])<<48 | uint64(d[7])<<56
+		quotes, backslashes := x^ones*'"', x^ones*'\\'
+		special := x | // not ASCII
+			(x-ones*' ')&^x | // control characters
+			(quotes-ones)&^quotes |
+			(backslashes-ones)&^backslashes
+		if special&highest != 0 {
+			break
+		}
+	}
+	return i
+}
 
 // escapeLength is the length of the escape with which data begins, 0 when it is none.
 func escapeLength(data []byte) int {

@@ -94,7 +94,7 @@ func TestNewValueAccepts(t *testing.T) {
 }
 
 // Case 25 of docs/guarantees.md: a placeholder is checked where it enters.
-func TestCase25PlaceholdersAreChecked(t *testing.T) {
+func TestCase25_PlaceholdersAreChecked(t *testing.T) {
 	const usual = `{"_placeholder":true,"num":1}`
 	two := [][]byte{[]byte("a"), []byte("b")}
 	tests := []struct{ name, json, want string }{

@@ -49,6 +49,13 @@ func Fields(json []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
+// CutValue cuts a text before what follows its first value. The text must be a part of one that was checked, and begin
+// with a value.
+func CutValue(json []byte) (value, rest []byte) {
+	end := skipValue(json, 0)
+	return json[:end:end], json[end:]
+}
+
 // skipValue is where the value at i ends, in a text that was checked.
 func skipValue(json []byte, i int) int {
 	switch json[i] {

@@ -14,22 +14,37 @@ type NodeInfo struct {
 	// Address is where other nodes reach this one, host:port; empty when they cannot.
 	Address   string
 	StartedAt time.Time
-	// Capabilities name what the node can do beyond what all can.
+	// Capabilities name what the node can do, or does, beyond what all do: those of the constants below, and whatever the
+	// application adds.
 	Capabilities []string
 }
 
-// Member is another node of the cluster, as seen by this one.
+// What nodes tell of themselves.
+const (
+	// CapabilityRecovery: clients that come back have their sessions again. It is on in all nodes of a namespace or in
+	// none.
+	CapabilityRecovery = "recovery"
+	// CapabilityLocalFirst: its own sockets get what it publishes before the log has it.
+	CapabilityLocalFirst = "local-first"
+)
+
+// Member is a node of the cluster, as seen by this one.
 type Member struct {
 	ID   NodeID
 	Info NodeInfo
+	// Self marks this node itself.
+	Self bool
 	// Draining says that it has announced to leave.
 	Draining bool
-	// Suspect says that it has been silent for longer than a heartbeat should take.
+	// Suspect says that it has been silent for longer than a heartbeat should take, or has left a request without an
+	// answer and was not heard since the question.
 	Suspect bool
 	// Cursor is how far it had read at its last heartbeat.
 	Cursor Offset
 
 	seen time.Duration
+	// heard counts what it has said.
+	heard uint64
 }
 
 // MemberEvent is what can happen to a member.
@@ -113,8 +128,7 @@ func (m *Membership) Observe(msg *Message, at time.Duration) (MemberChange, bool
 		member = &Member{ID: msg.Node}
 		m.members[msg.Node] = member
 	}
-	changed := member.hear(msg.Body)
-	member.seen = max(member.seen, at)
+	changed := member.hear(msg.Body, at)
 	event := MemberUpdated
 	switch {
 	case !known:
@@ -150,8 +164,52 @@ func saidByNodesOnly(b Body) bool {
 	}
 }
 
-// hear takes what a heartbeat tells and reports whether it is news.
-func (m *Member) hear(b Body) (news bool) {
+// Hear takes a sign of life from a lane on which one is heard without being a member: it keeps a member, and makes none.
+func (m *Membership) Hear(msg *Message, at time.Duration) (MemberChange, bool) {
+	if _, known := m.members[msg.Node]; !known {
+		return MemberChange{}, false
+	}
+	return m.Observe(msg, at)
+}
+
+// Heard is how often each member was heard so far, for Missed.
+func (m *Membership) Heard() map[NodeID]uint64 {
+	heard := make(map[NodeID]uint64, len(m.members))
+	for id, member := range m.members {
+		heard[id] = member.heard
+	}
+	return heard
+}
+
+// Missed is told which nodes have left a request without an answer until its deadline, and what Heard was when it was
+// asked: those that were not heard since are suspect. A node that is alive and merely slow to answer is heard.
+func (m *Membership) Missed(nodes []NodeID, heard map[NodeID]uint64) []MemberChange {
+	var changes []MemberChange
+	for _, id := range nodes {
+		member, known := m.members[id]
+		if known && !member.Suspect && member.heard == heard[id] {
+			member.Suspect = true
+			changes = append(changes, MemberChange{Event: MemberSuspect, Member: *member})
+		}
+	}
+	return changes
+}
+
+// Suspects are the ids of the members that are suspect, in order.
+func (m *Membership) Suspects() []NodeID {
+	var ids []NodeID
+	for _, member := range m.sorted() {
+		if member.Suspect {
+			ids = append(ids, member.ID)
+		}
+	}
+	return ids
+}
+
+// hear takes a message and reports whether a heartbeat tells news.
+func (m *Member) hear(b Body, at time.Duration) (news bool) {
+	m.seen = max(m.seen, at)
+	m.heard++
 	var beat *Heartbeat
 	switch b := b.(type) {
 	case *InitialHeartbeat:

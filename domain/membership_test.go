@@ -142,6 +142,35 @@ func TestMembershipBackFromSuspicion(t *testing.T) {
 	}
 }
 
+func TestMembershipMissedDeadlines(t *testing.T) {
+	m := newMembership()
+	for _, node := range []domain.NodeID{"alive", "frozen", "slow"} {
+		observe(m, said(node, &domain.Heartbeat{}), 0)
+	}
+	asked := m.Heard()
+	observe(m, said("slow", &domain.Heartbeat{}), 1) // lives, but has not answered
+	missed := []domain.NodeID{"frozen", "slow", "a stranger"}
+	changes := m.Missed(missed, asked)
+	if len(changes) != 1 || changes[0].Event != domain.MemberSuspect || changes[0].Member.ID != "frozen" {
+		t.Fatalf("the changes are %+v, want that frozen is suspect", changes)
+	}
+	if again := m.Missed(missed, asked); again != nil {
+		t.Fatalf("the same again: %+v", again)
+	}
+	if got := m.Suspects(); !slices.Equal(got, []domain.NodeID{"frozen"}) {
+		t.Fatalf("the suspects are %q", got)
+	}
+	if change, ok := m.Hear(said("frozen", &domain.FetchSocketsReply{}), 2); !ok || change.Event != domain.MemberBack {
+		t.Fatalf("a sign of life: %+v, want back", change)
+	}
+	if change, ok := m.Hear(said("a stranger", &domain.FetchSocketsReply{}), 2); ok || m.Count() != 4 {
+		t.Fatalf("a stranger became a member by a mere sign of life: %+v", change)
+	}
+	if got := m.Suspects(); got != nil {
+		t.Fatalf("the suspects are %q, want none", got)
+	}
+}
+
 func TestMembershipNews(t *testing.T) {
 	info := domain.NodeInfo{
 		Name: "one", Version: "v1", Address: "10.0.0.1:80", StartedAt: noon, Capabilities: []string{"x", "y"},

@@ -126,6 +126,10 @@ type Leave struct {
 type Disconnect struct {
 	Target Target
 	Close  bool
+	// Superseded is set when a socket's client has come back elsewhere. It is the Claim of its session there, in
+	// decimal: nodes drop the socket if its session has a smaller one, without a word to the client and without ending
+	// the session, and change nothing else. Node.js servers don't know the field, and disconnect the socket.
+	Superseded string
 }
 
 // FetchSockets asks every node for its sockets that the target means.

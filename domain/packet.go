@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,10 +13,7 @@ const MaxAttachments = 10
 
 // Packet is a Socket.IO event: the JSON array `[event, ...args]` that Socket.IO itself sends, checked when it is made
 // and never changed. It is a few words long, to be passed by value. The zero Packet is none.
-type Packet struct {
-	value Value
-	event string
-}
+type Packet struct{ value Value }
 
 // NewPacket makes the packet of an event between a server and its clients, out of the array `[event, ...args]`. It
 // takes ownership of the bytes. Besides what [NewValue] refuses, it refuses, with a [*PayloadError], an event name
@@ -54,43 +52,48 @@ func (v Value) Packet() (Packet, error) {
 // ServerPacket is v as a server-side emit, under the rules of [NewServerPacket]. The text is not checked again.
 func (v Value) ServerPacket() (Packet, error) { return v.packet(isReservedForServers) }
 
-func (v Value) packet(reserved func(event string) bool) (Packet, error) {
-	event, err := v.eventName()
-	if err != nil {
-		return Packet{}, err
+func (v Value) packet(reserved func(event []byte) bool) (Packet, error) {
+	if v.IsZero() || v.json[0] != '[' {
+		return Packet{}, &PayloadError{Reason: "expected an array of an event name and arguments"}
 	}
-	if reserved(event) {
+	switch c := v.json[skipSpace(v.json, 1)]; {
+	case c == '"', c == '-', isDigit(c):
+	default:
+		return Packet{}, &PayloadError{
+			At: skipSpace(v.json, 1), Reason: "expected an event name: a string or a number",
+		}
+	}
+	p := Packet{v}
+	if event := p.eventName(); reserved(event) {
 		return Packet{}, &PayloadError{
 			At:     skipSpace(v.json, 1),
 			Reason: fmt.Sprintf("%q is an event name that Socket.IO reserves for itself", event),
 		}
 	}
-	return Packet{value: v, event: event}, nil
+	return p, nil
 }
 
-// eventName is the first element. Socket.IO's parser takes a number as well, and its event emitter calls that by its
-// text.
-func (v Value) eventName() (string, error) {
-	if v.IsZero() || v.json[0] != '[' {
-		return "", &PayloadError{Reason: "expected an array of an event name and arguments"}
+// eventName is the text of the first element, a part of the packet's where it can be. Socket.IO's parser takes a
+// number as well, and its event emitter calls that by its text.
+func (p Packet) eventName() []byte {
+	json := p.value.json
+	start := skipSpace(json, 1)
+	if json[start] == '"' {
+		inside := json[start+1 : skipString(json, start)-1]
+		if bytes.IndexByte(inside, '\\') < 0 {
+			return inside
+		}
+		return AppendUnquoted(nil, inside)
 	}
-	start := skipSpace(v.json, 1)
-	switch c := v.json[start]; {
-	case c == '"':
-		return unquote(v.json[start:skipString(v.json, start)]), nil
-	case c == '-' || isDigit(c):
-		// A number that is too large for a float64 comes back as an infinity, which is what JavaScript makes of it.
-		f, _ := strconv.ParseFloat(string(v.json[start:skipValue(v.json, start)]), 64)
-		return string(AppendNumber(nil, f)), nil
-	default:
-		return "", &PayloadError{At: start, Reason: "expected an event name: a string or a number"}
-	}
+	// A number that is too large for a float64 comes back as an infinity, which is what JavaScript makes of it.
+	f, _ := strconv.ParseFloat(string(json[start:skipValue(json, start)]), 64)
+	return AppendNumber(nil, f)
 }
 
 // isReserved holds the names that mean something else to Socket.IO's clients and sockets (RESERVED_EVENTS of
 // socket.io-parser 4.2.7 and of socket.io 4.8, lib/socket-types).
-func isReserved(event string) bool {
-	switch event {
+func isReserved(event []byte) bool {
+	switch string(event) {
 	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
 		return true
 	}
@@ -99,8 +102,8 @@ func isReserved(event string) bool {
 
 // isReservedForServers holds the names that a namespace emits itself (RESERVED_EVENTS of socket.io 4.8,
 // lib/namespace).
-func isReservedForServers(event string) bool {
-	switch event {
+func isReservedForServers(event []byte) bool {
+	switch string(event) {
 	case "connect", "connection", "new_namespace":
 		return true
 	}
@@ -110,8 +113,14 @@ func isReservedForServers(event string) bool {
 // IsZero reports whether p is no packet.
 func (p Packet) IsZero() bool { return p.value.IsZero() }
 
-// Event is the event's name. A number is named by its text in JavaScript.
-func (p Packet) Event() string { return p.event }
+// Event is the event's name, empty of the zero Packet. A number is named by its text in JavaScript. It is read out of the
+// packet with each call: most packets only pass through, and nobody asks.
+func (p Packet) Event() string {
+	if p.IsZero() {
+		return ""
+	}
+	return string(p.eventName())
+}
 
 // Value is the whole array, the event's name first.
 func (p Packet) Value() Value { return p.value }
@@ -126,7 +135,7 @@ func (p Packet) Attachments() [][]byte { return p.value.attachments }
 func (p Packet) Size() int { return p.value.Size() }
 
 // String describes the packet by its event and size. It does not show the arguments, which belong in no log.
-func (p Packet) String() string { return fmt.Sprintf("event %q, %s", p.event, p.value) }
+func (p Packet) String() string { return fmt.Sprintf("event %q, %s", p.Event(), p.value) }
 
 // Args are the arguments without the event's name, each with its own attachments, renumbered from 0. They share memory
 // with p. The zero Packet has none.
@@ -153,5 +162,5 @@ func (p Packet) Append(arg Value) Packet {
 	json = append(json, ',')
 	json, attachments = arg.AppendTo(json, attachments)
 	json = append(json, ']')
-	return Packet{value: Value{json: slices.Clip(json), attachments: slices.Clip(attachments)}, event: p.event}
+	return Packet{Value{json: slices.Clip(json), attachments: slices.Clip(attachments)}}
 }

@@ -37,6 +37,8 @@ type Delivery struct {
 	// Offset is the packet's place in the log, zero when it has none (local, volatile and acked packets): only a
 	// packet with an offset can be recovered.
 	Offset Offset
+	// Cursor is how far the node had read when it delivered a packet that has no Offset.
+	Cursor Offset
 	// Ack is called with each socket's answer, once a socket, from any goroutine; nil when no acks are wanted.
 	// Answers that come later than the target's timeout are dropped.
 	Ack func(Value)

@@ -24,6 +24,14 @@ type Channel interface {
 	Listen(ctx context.Context, namespace string, node domain.NodeID, h ChannelHandler) (Subscription, error)
 }
 
+// NoticeHandler is an optional ability of a ChannelHandler: it is told what could not be read on the lane, and that the
+// lane cannot be heard.
+type NoticeHandler interface {
+	// HandleNotice receives a *domain.BadEntry, with the lane's own name for the place as its stream and no offset. It
+	// is called as HandleMessage is.
+	HandleNotice(ctx context.Context, n domain.Notice)
+}
+
 // ChannelHandler receives what is sent on the channel.
 type ChannelHandler interface {
 	// HandleMessage receives a message. Calls for one subscription do not overlap. It must not block. It may keep m,

@@ -12,8 +12,9 @@ import (
 type Edge interface {
 	// Deliver hands a packet to the local sockets that are meant and returns how many they are.
 	Deliver(ctx context.Context, d *domain.Delivery) int
-	// Apply performs a room operation on the local sockets that are meant and returns how many they are.
-	Apply(ctx context.Context, namespace string, op domain.RoomOperation) int
+	// Apply performs a room operation on the local sockets that are meant and returns how many they are. at is the
+	// operation's place: where it stands in the log, or for a local one the position behind which it takes effect.
+	Apply(ctx context.Context, namespace string, op domain.RoomOperation, at domain.Offset) int
 	// Sockets lists the local sockets that are meant.
 	Sockets(ctx context.Context, namespace string, t *domain.Target) []domain.SocketDetails
 	// ServerSideEmit hands an event from another node to the application. It may block; the node calls it in order,

@@ -9,15 +9,18 @@ import (
 // Sessions keeps what a recovery needs. At any time one node at the most owns a session; taking over is explicit. All
 // methods may be called from many goroutines.
 type Sessions interface {
-	// Save stores a session for s.KeepFor. The first save (revision 1) needs that nothing is stored under the id;
-	// every later one that the stored session has the same owner and an older revision. Saving the same revision
-	// again is no error. domain.ErrSessionLost says that the session is claimed, or that its record is newer or
-	// somebody else's: the socket must be closed, not saved.
-	Save(ctx context.Context, s *domain.Session) error
+	// Save stores sessions, each for its KeepFor, many in one round trip; it returns nil when all are stored, else an
+	// error for each, in their order, nil for those that are. The first save of a session (revision 1) needs that
+	// nothing is stored under its id; every later one that the stored session has the same owner and is older: a
+	// smaller Claim, or the same and a smaller revision. Saving the same revision again is no error.
+	// domain.ErrSessionLost says that the session is claimed, or that its record is newer or somebody else's: the
+	// socket must be closed, not saved. The sessions are read until Save returns, and never changed.
+	Save(ctx context.Context, sessions []*domain.Session) []error
 	// Claim takes a session away from its owner, for one claimer alone, and returns it. The claimer then either
-	// saves it as its own, with revision 1, which ends the claim, or gives it back. A claim that is neither saved
-	// nor given back lapses, and the session can be claimed again until it expires. domain.ErrNoSession says that
-	// there is nothing to claim.
+	// saves it as its own, with revision 1 and a greater Claim, which ends the claim, or gives it back. A claim that is
+	// neither saved nor given back lapses, and the session can be claimed again until it expires.
+	// domain.ErrSessionClaimed says that somebody else is at it, or the claimer itself with another Claim;
+	// domain.ErrNoSession that there is nothing to claim.
 	Claim(ctx context.Context, id domain.SessionID, claimer domain.NodeID) (*domain.Session, error)
 	// GiveBack ends a claim without a recovery: the session is as it was before. It is no error when the claim has
 	// lapsed.
@@ -25,4 +28,15 @@ type Sessions interface {
 	// Delete removes a session that the given node owns, or has claimed; no error when it is not there,
 	// domain.ErrSessionLost when it is somebody else's.
 	Delete(ctx context.Context, id domain.SessionID, owner domain.NodeID) error
+
+	Leases
+}
+
+// Leases says which nodes live, so that their sessions need not be refreshed one by one. All methods may be called from
+// many goroutines.
+type Leases interface {
+	// Renew stores a node's lease for l.KeepFor, in place of the one before.
+	Renew(ctx context.Context, l *domain.Lease) error
+	// Lease returns a node's lease; domain.ErrNoLease when there is none, or none any more.
+	Lease(ctx context.Context, node domain.NodeID) (*domain.Lease, error)
 }

@@ -57,6 +57,9 @@ type tracedListener struct {
 	process *spans
 }
 
+// Unwrap returns the inner handler.
+func (l *tracedListener) Unwrap() any { return l.inner }
+
 // HandleMessage hands m to the inner handler inside a span.
 func (l *tracedListener) HandleMessage(ctx context.Context, m *domain.Message) {
 	switch kind := m.Kind(); {

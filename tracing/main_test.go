@@ -109,7 +109,9 @@ func (e *edge) Deliver(_ context.Context, d *domain.Delivery) int {
 	return e.sockets
 }
 
-func (e *edge) Apply(context.Context, string, domain.RoomOperation) int { return e.sockets }
+func (e *edge) Apply(context.Context, string, domain.RoomOperation, domain.Offset) int {
+	return e.sockets
+}
 
 func (e *edge) Sockets(context.Context, string, *domain.Target) []domain.SocketDetails {
 	return make([]domain.SocketDetails, e.sockets)

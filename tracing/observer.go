@@ -56,11 +56,21 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 	case *domain.MemberChanged:
 		o.note(ctx, "member "+e.Change.Event.String(), nil,
 			destination(e.Namespace), senderKey.String(string(e.Change.Member.ID)))
+	case *domain.RecoveryMixed:
+		o.note(ctx, "recovery mixed", nil, destination(e.Namespace), senderKey.String(string(e.Node)))
 	case *domain.Dropped:
 		o.note(ctx, "dropped "+e.Kind.String(), e.Err, destination(e.Namespace))
 	case *domain.RecoveryEnded:
 		o.note(ctx, "recovery "+e.Recovery.Outcome.String(), nil,
-			destination(e.Namespace), reasonKey.String(e.Recovery.Reason))
+			destination(e.Namespace), reasonKey.String(e.Recovery.Reason), replayedKey.Int(e.Replayed))
+	case *domain.SessionsFailed:
+		o.note(ctx, "sessions failed", e.Err)
+	case *domain.LogTooShort:
+		name := "log too short"
+		if e.Enough {
+			name = "log long enough"
+		}
+		o.note(ctx, name, nil, streamKey.String(e.Stream), reasonKey.String("it holds "+e.Held.Age.String()))
 	}
 }
 

@@ -72,3 +72,27 @@ func TestAnAppendThatFailsShowsNoPassword(t *testing.T) {
 	}
 	checkSilence(t, spans)
 }
+
+// TestABadMessageOnPubSubReachesTheObserver through the tracer's channel.
+func TestABadMessageOnPubSubReachesTheObserver(t *testing.T) {
+	server := realredis.Start(t)
+	r, err := redisstream.Connect(t.Context(), server.URL(), redisstream.Config{PubSub: redisstream.PubSubPlain})
+	if err != nil {
+		t.Fatalf("connect to Redis: %v", err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	bad, spans := make(watch[*domain.BadEntry], 1), newRecorder()
+	run(t, "a", transport{r.Log(), r.Channel(), r.Sessions()}, tracing.Config{TracerProvider: spans.provider(t)}, 0, bad)
+	if err := server.Client().Publish(t.Context(), "socket.io#/#", "nonsense").Err(); err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+	select {
+	case e := <-bad:
+		if e.Stream != "socket.io#/#" || e.Err == nil {
+			t.Errorf("observed %+v", e)
+		}
+	case <-time.After(patience):
+		t.Fatal("the observer was not told")
+	}
+	spans.wait(t, "bad entry", 1)
+}

@@ -33,6 +33,8 @@ const (
 	answersKey = attribute.Key("roombus.answers")
 	// missingKey are the ids of the nodes that did not answer a request.
 	missingKey = attribute.Key("roombus.missing")
+	// replayedKey is how many missed packets a client got that came back.
+	replayedKey = attribute.Key("roombus.recovery.replayed")
 	// reasonKey says in a few words why.
 	reasonKey = attribute.Key("roombus.reason")
 )

@@ -15,6 +15,11 @@ type memberChannel struct{ *Member }
 // Send puts m into the queues of those who listen.
 func (ch memberChannel) Send(ctx context.Context, to domain.NodeID, m *domain.Message) error {
 	fault := ch.faults.nextSend(to, m)
+	if fault != (SendFault{}) { // one deadline for all that it waits for
+		var cancel context.CancelFunc
+		ctx, cancel = ch.cluster.withDeadline(ctx)
+		defer cancel()
+	}
 	if err := ch.delay(ctx, fault.Delay); err != nil {
 		return fmt.Errorf("send in %s: %w", m.Namespace, err)
 	}
@@ -120,7 +125,9 @@ func (l *listener) run() {
 		case <-l.quit:
 			return
 		case m := <-l.queue:
-			l.hand(m)
+			if l.member.thawed(l.quit) {
+				l.hand(m)
+			}
 		}
 	}
 }

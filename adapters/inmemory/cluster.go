@@ -15,8 +15,9 @@ const (
 	DefaultStream = "memory"
 	// DefaultMaxLength is the number of entries that a stream keeps.
 	DefaultMaxLength = 10_000
-	// DefaultClaimFor is how long a session stays claimed that is neither saved nor given back.
-	DefaultClaimFor = 10 * time.Second
+	// DefaultClaimFor is how long a session stays claimed that is neither saved nor given back. It is shorter than a
+	// node waits for a session that somebody else has claimed.
+	DefaultClaimFor = 3 * time.Second
 	// DefaultTimeout is how long a call waits whose context has no deadline.
 	DefaultTimeout = 5 * time.Second
 	// DefaultQueueLength is the number of messages that wait for a listener of the channel.

@@ -21,6 +21,7 @@ type Faults struct {
 	planned  []AppendFault
 	onAppend func(m *domain.Message) AppendFault
 	onSend   func(to domain.NodeID, m *domain.Message) SendFault
+	onRead   func(e *domain.Entry) time.Duration
 }
 
 // AppendFault is what happens to one append. The zero AppendFault is that nothing goes wrong.
@@ -28,6 +29,9 @@ type AppendFault struct {
 	// Delay is how long the message waits before the log gets it. When the append's context ends first, the
 	// message is not published.
 	Delay time.Duration
+	// AnswerDelay is how long the answer is on its way back once the log has the message. When the append's context
+	// ends first, or the member is closed, the answer is lost: domain.ErrUnknown.
+	AnswerDelay time.Duration
 	// Outcome is how the append ends.
 	Outcome AppendOutcome
 }
@@ -41,27 +45,23 @@ const (
 	AppendStored AppendOutcome = iota
 	// AppendRefused: domain.ErrNotPublished; the message is not in the log.
 	AppendRefused
-	// AppendLost: domain.ErrUnknown; the message is not in the log. It is told at once, not at the deadline.
+	// AppendLost: domain.ErrUnknown; the message is not in the log. It is told without waiting for the deadline.
 	AppendLost
-	// AppendAnswerLost: domain.ErrUnknown, and yet the message is in the log. It is told at once, too.
+	// AppendAnswerLost: domain.ErrUnknown, and yet the message is in the log. It is told without waiting for the
+	// deadline, too.
 	AppendAnswerLost
-	// AppendRepeated: two entries with the same number, as a blind retry leaves them. The offset is the second's.
+	// AppendRepeated: two entries with the same number, as a blind retry leaves them; the second comes after
+	// AnswerDelay, so that others can be between the two. The offset is the second's.
 	AppendRepeated
 )
 
 var errInjected = errors.New("injected fault")
 
-// entries is how many entries the log gets.
-func (o AppendOutcome) entries() int {
-	switch o {
-	case AppendRefused, AppendLost:
-		return 0
-	case AppendRepeated:
-		return 2
-	default:
-		return 1
-	}
-}
+// stored reports whether the log gets the message.
+func (o AppendOutcome) stored() bool { return o != AppendRefused && o != AppendLost }
+
+// Succeeds reports whether the publisher is told an offset.
+func (o AppendOutcome) Succeeds() bool { return o == AppendStored || o == AppendRepeated }
 
 // err is what the publisher is told.
 func (o AppendOutcome) err() error {
@@ -108,6 +108,14 @@ func (f *Faults) OnSend(decide func(to domain.NodeID, m *domain.Message) SendFau
 	f.onSend = decide
 }
 
+// OnRead sets who decides how long an entry that a tail has taken is on its way to the tail's handler; nil decides that
+// it is there at once. The function is called for one entry of the member at a time.
+func (f *Faults) OnRead(decide func(e *domain.Entry) time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onRead = decide
+}
+
 // Hold makes the member's tails stand still until Resume, as slow readers do. Once it has returned a tail takes nothing
 // more from the log; one entry that it had taken before may still reach its handler.
 func (f *Faults) Hold() { f.set(func(m *Member) { m.held = true }) }
@@ -121,6 +129,14 @@ func (f *Faults) Cut() { f.set(func(m *Member) { m.cut = true }) }
 
 // Mend ends Cut.
 func (f *Faults) Mend() { f.set(func(m *Member) { m.cut = false }) }
+
+// Freeze stops the member until Thaw, as a process that gets SIGSTOP is stopped: its handlers are not called (but for
+// an entry that was taken before, as with Hold), what is sent to it waits, and its calls return only when it goes on.
+// Time that passes counts: a call whose deadline is over by then fails.
+func (f *Faults) Freeze() { f.set(func(m *Member) { m.frozen = true }) }
+
+// Thaw ends Freeze.
+func (f *Faults) Thaw() { f.set(func(m *Member) { m.frozen = false }) }
 
 func (f *Faults) set(change func(*Member)) {
 	m := f.member
@@ -153,13 +169,20 @@ func (f *Faults) nextSend(to domain.NodeID, m *domain.Message) SendFault {
 	return f.onSend(to, m)
 }
 
-// delay waits, but no longer than until the deadline.
+func (f *Faults) nextRead(e *domain.Entry) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.onRead == nil {
+		return 0
+	}
+	return f.onRead(e)
+}
+
+// delay waits, but no longer than until ctx is done.
 func (m *Member) delay(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
-	ctx, cancel := m.cluster.withDeadline(ctx)
-	defer cancel()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -200,3 +200,113 @@ func TestSendFaults(t *testing.T) {
 		a.Faults().OnSend(nil)
 	})
 }
+
+func TestAnswerDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, inmemory.Config{})
+		m, other := c.Member(), c.Member()
+		n := tail(t, m, "")
+		m.Faults().NextAppends(
+			inmemory.AppendFault{AnswerDelay: time.Second},
+			inmemory.AppendFault{AnswerDelay: time.Minute},
+			inmemory.AppendFault{AnswerDelay: time.Second, Outcome: inmemory.AppendRepeated},
+		)
+		start := time.Now()
+		if at := appendAll(t, m, "read before its answer"); at != "1:1" || time.Since(start) != time.Second {
+			t.Errorf("the append was answered with %q after %v", at, time.Since(start))
+		}
+		_, err := m.Log().Append(t.Context(), message("no answer"))
+		if !errors.Is(err, domain.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("an answer later than the deadline: %v", err)
+		}
+		go func() {
+			pass(500 * time.Millisecond)
+			appendAll(t, other, "between")
+		}()
+		if at := appendAll(t, m, "twice"); at != "1:5" {
+			t.Errorf("a repeated append was answered with %q", at)
+		}
+		synctest.Wait()
+		want(t, "the tail", n.take(), []string{
+			"1:1 read before its answer #1 skipped 0", "1:2 no answer #2 skipped 0",
+			"1:3 twice #3 skipped 0", "1:4 between #1 skipped 0", "1:5 twice #3 skipped 0",
+		})
+
+		m.Faults().NextAppends(inmemory.AppendFault{AnswerDelay: time.Second})
+		published := make(chan error)
+		go func() {
+			_, err := m.Log().Append(t.Context(), message("closed"))
+			published <- err
+		}()
+		synctest.Wait()
+		_ = m.Close()
+		if err := <-published; !errors.Is(err, domain.ErrUnknown) || !errors.Is(err, domain.ErrClosed) {
+			t.Errorf("the answer came to a closed member: %v", err)
+		}
+	})
+}
+
+func TestOnRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, n := newCluster(t, inmemory.Config{}).Member(), &notes{}
+		m.Faults().OnRead(func(*domain.Entry) time.Duration { return time.Second })
+		if _, err := m.Log().Tail(t.Context(), "", n); err != nil {
+			t.Fatal(err)
+		}
+		appendAll(t, m, "one", "two", "three")
+		pass(2500 * time.Millisecond)
+		synctest.Wait()
+		want(t, "the tail", n.take(), []string{"1:1 one #1 skipped 0", "1:2 two #2 skipped 0"})
+		_ = m.Close() // does not wait for what is on its way
+		want(t, "the tail", n.take(), nil)
+	})
+}
+
+func TestFreeze(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, inmemory.Config{})
+		m, other := c.Member(), c.Member()
+		n, heard := tail(t, m, ""), &notes{}
+		listen(t, m, "a", heard)
+		m.Faults().Freeze()
+		appendAll(t, other, "one")
+		if err := other.Channel().Send(t.Context(), "a", message("waits")); err != nil {
+			t.Errorf("Send to a member that is frozen: %v", err)
+		}
+		errs := make(chan error)
+		for _, timeout := range []time.Duration{time.Second, time.Minute} {
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), timeout)
+				defer cancel()
+				_, err := m.Log().Append(ctx, message("mine"))
+				errs <- err
+			}()
+		}
+		pass(30 * time.Second)
+		synctest.Wait()
+		want(t, "the frozen tail", n.take(), nil)
+		want(t, "the frozen listener", heard.take(), nil)
+		select {
+		case err := <-errs:
+			t.Errorf("a call returned to a process that is stopped: %v", err)
+		default:
+		}
+		m.Faults().Thaw()
+		if err := errors.Join(<-errs, <-errs); !errors.Is(err, domain.ErrNotPublished) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("of two appends: %v; want that the time of one was over", err)
+		}
+		synctest.Wait()
+		want(t, "the tail", n.take(), []string{"1:1 one #1 skipped 0", "1:2 mine #1 skipped 0"})
+		want(t, "the listener", heard.take(), []string{"waits"})
+
+		m.Faults().OnRead(func(*domain.Entry) time.Duration { return time.Second })
+		appendAll(t, other, "on its way")
+		synctest.Wait()
+		m.Faults().Freeze()
+		pass(time.Minute)
+		want(t, "the tail that was frozen meanwhile", n.take(), nil)
+		m.Faults().Thaw()
+		synctest.Wait()
+		want(t, "the tail", n.take(), []string{"1:3 on its way #2 skipped 0"})
+	})
+}

@@ -29,40 +29,66 @@ func (l memberLog) Append(ctx context.Context, m *domain.Message) (domain.Offset
 		return "", fmt.Errorf("append to %s: %w: the message has no body", name, domain.ErrNotPublished)
 	}
 	fault := l.faults.nextAppend(m)
+	if fault != (AppendFault{}) { // one deadline for all that it waits for
+		var cancel context.CancelFunc
+		ctx, cancel = l.cluster.withDeadline(ctx)
+		defer cancel()
+	}
 	if err := l.delay(ctx, fault.Delay); err != nil {
 		return "", fmt.Errorf("append to %s: %w: %w", name, domain.ErrNotPublished, err)
 	}
+	var numbered domain.Message
 	var at domain.Offset
-	var outcome error
-	err := l.connected(ctx, func() { at, outcome = l.store(name, m, fault.Outcome) })
+	err := l.connected(ctx, func() {
+		numbered = l.number(name, m, fault.Outcome)
+		if fault.Outcome.stored() {
+			at = l.cluster.add(name, numbered)
+		}
+	})
 	if err != nil {
 		return "", fmt.Errorf("append to %s: %w: %w", name, domain.ErrNotPublished, err)
 	}
-	if outcome != nil {
-		return "", fmt.Errorf("append to %s: %w", name, outcome)
+	if fault.AnswerDelay > 0 || fault.Outcome == AppendRepeated {
+		err = l.answer(ctx, fault, func() { at = l.cluster.add(name, numbered) })
+	}
+	if err == nil {
+		err = fault.Outcome.err()
+	}
+	if err != nil {
+		return "", fmt.Errorf("append to %s: %w", name, err)
 	}
 	return at, nil
 }
 
-// store gives the message its number and puts it at the stream's end, as far as the outcome says so. The caller holds
-// the lock.
-func (l memberLog) store(name string, m *domain.Message, outcome AppendOutcome) (domain.Offset, error) {
+// number gives the message its number. The caller holds the lock.
+func (l memberLog) number(name string, m *domain.Message, outcome AppendOutcome) domain.Message {
 	n := l.numbers[name]
 	n.last++
-	copied := *m
-	copied.Publisher, copied.Sequence, copied.Skipped = l.publisher, n.last, n.skipped
-	var at domain.Offset
-	for range outcome.entries() {
-		at = l.cluster.add(name, copied)
-	}
-	err := outcome.err()
-	if err != nil {
+	numbered := *m
+	numbered.Publisher, numbered.Sequence, numbered.Skipped = l.publisher, n.last, n.skipped
+	if outcome.err() != nil {
 		n.skipped++
 	} else {
 		n.skipped = 0
 	}
 	l.numbers[name] = n
-	return at, err
+	return numbered
+}
+
+// answer waits for the answer of the log, and for a repetition, which comes just before it.
+func (l memberLog) answer(ctx context.Context, fault AppendFault, repeat func()) error {
+	err := l.delay(ctx, fault.AnswerDelay)
+	if err == nil {
+		err = l.connected(ctx, func() {
+			if fault.Outcome == AppendRepeated {
+				repeat()
+			}
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", domain.ErrUnknown, err)
+	}
+	return nil
 }
 
 // add stores an entry. The caller holds the lock.
@@ -179,4 +205,23 @@ func (memberLog) Compare(a, b domain.Offset) int {
 	p, _ := parseOffset(a)
 	q, _ := parseOffset(b)
 	return p.compare(q)
+}
+
+// Held says how much of a namespace's stream is there; see ports.Retention.
+func (l memberLog) Held(ctx context.Context, namespace string) (domain.Held, error) {
+	var held domain.Held
+	err := l.connected(ctx, func() {
+		s, ok := l.cluster.streams[l.cluster.config.StreamOf(namespace)]
+		if !ok {
+			return
+		}
+		held = domain.Held{Entries: len(s.held), Trimmed: s.trimmed > 0}
+		if len(s.held) > 0 {
+			held.Age = time.Since(s.held[0].entry.Time)
+		}
+	})
+	if err != nil {
+		return held, fmt.Errorf("look how much of %s is held: %w", namespace, err)
+	}
+	return held, nil
 }

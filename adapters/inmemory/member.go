@@ -20,7 +20,8 @@ type Member struct {
 	listeners []*listener
 	closed    bool
 	cut, held bool
-	changed   chan struct{} // closed, and made anew, when closed or cut changes
+	frozen    bool
+	changed   chan struct{} // closed, and made anew, when closed, cut or frozen changes
 	faults    Faults        // has a lock of its own
 }
 
@@ -71,43 +72,72 @@ func (m *Member) wakeTails() {
 	}
 }
 
-var errCut = errors.New("the connection is cut")
+var (
+	errCut    = errors.New("the connection is cut")
+	errFrozen = errors.New("the process is stopped")
+)
 
 // connected calls do, under the cluster's lock, as soon as the member has its connection. An error says that do was
 // not called.
 func (m *Member) connected(ctx context.Context, do func()) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	changed, err := m.try(do)
-	if !errors.Is(err, errCut) {
+	changed, err := m.try(ctx, do)
+	if !errors.Is(err, errCut) && !errors.Is(err, errFrozen) {
 		return err
 	}
 	ctx, cancel := m.cluster.withDeadline(ctx)
 	defer cancel()
-	for errors.Is(err, errCut) {
+	for {
+		over := ctx.Done()
+		switch {
+		case errors.Is(err, errCut):
+		case errors.Is(err, errFrozen):
+			over = nil // who is stopped does not notice that the time is over
+		default:
+			return err
+		}
 		select {
 		case <-changed:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", errCut, ctx.Err())
+		case <-over:
+			return fmt.Errorf("%w: %w", err, ctx.Err())
 		}
-		changed, err = m.try(do)
+		changed, err = m.try(ctx, do)
 	}
-	return err
 }
 
-// try calls do if the member has its connection now. What it returns is closed when that may have changed.
-func (m *Member) try(do func()) (changed <-chan struct{}, err error) {
+// try calls do if the member has its connection now and the time is not over. What it returns is closed when that may
+// have changed.
+func (m *Member) try(ctx context.Context, do func()) (changed <-chan struct{}, err error) {
 	m.cluster.mu.Lock()
 	defer m.cluster.mu.Unlock()
 	switch {
 	case m.closed:
 		return m.changed, domain.ErrClosed
+	case m.frozen:
+		return m.changed, errFrozen
+	case ctx.Err() != nil:
+		return m.changed, ctx.Err()
 	case m.cut:
 		return m.changed, errCut
 	default:
 		do()
 		return m.changed, nil
+	}
+}
+
+// thawed waits until the member is not frozen. It reports false when quit is closed first.
+func (m *Member) thawed(quit <-chan struct{}) bool {
+	for {
+		m.cluster.mu.Lock()
+		frozen, changed := m.frozen, m.changed
+		m.cluster.mu.Unlock()
+		if !frozen {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-quit:
+			return false
+		}
 	}
 }
 

@@ -48,3 +48,15 @@ func TestCompareDoesNotAllocate(t *testing.T) {
 		t.Errorf("Compare allocates %v times", n)
 	}
 }
+
+// FuzzOffset takes any text for an offset: what is one is written as it was read.
+func FuzzOffset(f *testing.F) {
+	for _, text := range []string{"1:0", "1:18446744073709551615", "0:1", "01:1", "1:+1", "1-1", ":", ""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if p, ok := parseOffset(domain.Offset(text)); ok && string(p.offset()) != text {
+			t.Errorf("%q came back as %q", text, p.offset())
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,12 +17,27 @@ const sweepPause = time.Minute
 // memberSessions is the cluster's session store as a member sees it.
 type memberSessions struct{ *Member }
 
-// Save stores a copy of s.
-func (ms memberSessions) Save(ctx context.Context, s *domain.Session) error {
-	if s.ID == "" || s.Owner == "" || s.Revision == 0 || s.KeepFor <= 0 {
-		return errors.New("save session: it needs an id, an owner, a revision from 1 and a time to be kept for")
+// Save stores copies of sessions.
+func (ms memberSessions) Save(ctx context.Context, sessions []*domain.Session) []error {
+	errs := make([]error, len(sessions))
+	failed := false
+	err := ms.do(ctx, "save", func(store *sessionStore, now time.Time) error {
+		for i, s := range sessions {
+			if errs[i] = store.save(s, now); errs[i] != nil {
+				errs[i] = fmt.Errorf("save session: %w", errs[i])
+				failed = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+	} else if !failed {
+		return nil
 	}
-	return ms.do(ctx, "save", func(store *sessionStore, now time.Time) error { return store.save(s, now) })
+	return errs
 }
 
 // Claim takes a session away from its owner.
@@ -63,7 +79,13 @@ func (ms memberSessions) do(
 // sessionStore keeps the sessions. The cluster's lock guards it.
 type sessionStore struct {
 	records map[domain.SessionID]*sessionRecord
+	leases  map[domain.NodeID]leaseRecord
 	sweepAt time.Time
+}
+
+type leaseRecord struct {
+	lease   domain.Lease
+	expires time.Time
 }
 
 type sessionRecord struct {
@@ -75,7 +97,9 @@ type sessionRecord struct {
 }
 
 func newSessionStore() sessionStore {
-	return sessionStore{records: make(map[domain.SessionID]*sessionRecord)}
+	return sessionStore{
+		records: make(map[domain.SessionID]*sessionRecord), leases: make(map[domain.NodeID]leaseRecord),
+	}
 }
 
 func (r *sessionRecord) claimed(now time.Time) bool {
@@ -90,7 +114,12 @@ func (r *sessionRecord) owner(now time.Time) domain.NodeID {
 	return r.session.Owner
 }
 
+var errIncomplete = errors.New("it needs an id, an owner, a revision from 1 and a time to be kept for")
+
 func (st *sessionStore) save(s *domain.Session, now time.Time) error {
+	if s.ID == "" || s.Owner == "" || s.Revision == 0 || s.KeepFor <= 0 {
+		return errIncomplete
+	}
 	st.sweep(now)
 	r := st.find(s.ID, now)
 	switch {
@@ -101,19 +130,27 @@ func (st *sessionStore) save(s *domain.Session, now time.Time) error {
 		st.records[s.ID] = r
 	case r.owner(now) != s.Owner:
 		return domain.ErrSessionLost
-	case r.claimed(now) && s.Revision > 1, !r.claimed(now) && s.Revision < r.session.Revision:
+	case r.claimed(now) && (s.Revision > 1 || s.Claim <= r.session.Claim), !r.claimed(now) && older(s, &r.session):
 		return domain.ErrSessionLost
 	}
 	*r = sessionRecord{session: copySession(s), expires: now.Add(s.KeepFor)}
 	return nil
 }
 
+// older reports whether a record was written before another one of its owner.
+func older(s, than *domain.Session) bool {
+	return s.Claim < than.Claim || s.Claim == than.Claim && s.Revision < than.Revision
+}
+
 func (st *sessionStore) claim(
 	id domain.SessionID, claimer domain.NodeID, now time.Time, claimFor time.Duration,
 ) (*domain.Session, error) {
 	r := st.find(id, now)
-	if r == nil || r.claimed(now) {
+	switch {
+	case r == nil:
 		return nil, domain.ErrNoSession
+	case r.claimed(now):
+		return nil, domain.ErrSessionClaimed
 	}
 	r.claimer, r.claimedUntil = claimer, now.Add(claimFor)
 	s := copySession(&r.session)
@@ -164,6 +201,40 @@ func (st *sessionStore) sweep(now time.Time) {
 			delete(st.records, id)
 		}
 	}
+	for node, r := range st.leases {
+		if !now.Before(r.expires) {
+			delete(st.leases, node)
+		}
+	}
+}
+
+// Renew stores a copy of a lease.
+func (ms memberSessions) Renew(ctx context.Context, l *domain.Lease) error {
+	if l.Node == "" || l.KeepFor <= 0 {
+		return errors.New("renew lease: it needs a node and a time to be kept for")
+	}
+	copied := domain.Lease{Node: l.Node, AsOf: maps.Clone(l.AsOf), Lost: maps.Clone(l.Lost), KeepFor: l.KeepFor}
+	return ms.do(ctx, "renew lease for", func(store *sessionStore, now time.Time) error {
+		store.sweep(now)
+		store.leases[l.Node] = leaseRecord{lease: copied, expires: now.Add(l.KeepFor)}
+		return nil
+	})
+}
+
+// Lease returns a node's lease.
+func (ms memberSessions) Lease(ctx context.Context, node domain.NodeID) (*domain.Lease, error) {
+	var lease *domain.Lease
+	err := ms.do(ctx, "read lease for", func(store *sessionStore, now time.Time) error {
+		r, ok := store.leases[node]
+		if !ok || !now.Before(r.expires) {
+			return domain.ErrNoLease
+		}
+		lease = &domain.Lease{
+			Node: node, AsOf: maps.Clone(r.lease.AsOf), Lost: maps.Clone(r.lease.Lost), KeepFor: r.expires.Sub(now),
+		}
+		return nil
+	})
+	return lease, err
 }
 
 // copySession copies what a node may change later. Values are never changed.

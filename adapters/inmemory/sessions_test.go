@@ -25,18 +25,20 @@ func TestClaimTimes(t *testing.T) {
 				t.Errorf("%s: Claim: %v, want %v", what, err, wanted)
 			}
 		}
-		if err := store.Save(ctx, session("id", "a", time.Minute)); err != nil {
+		if err := errors.Join(store.Save(ctx, []*domain.Session{session("id", "a", time.Minute)})...); err != nil {
 			t.Fatalf("Save: %v", err)
 		}
 		claim("at first", nil)
 		pass(inmemory.DefaultClaimFor - 1)
-		claim("just before the claim lapses", domain.ErrNoSession)
+		claim("just before the claim lapses", domain.ErrSessionClaimed)
 		pass(1)
 		claim("when it has lapsed", nil)
-		pass(45 * time.Second)
-		claim("five seconds before the session expires", nil)
-		pass(6 * time.Second)
-		if err := store.Save(ctx, session("id", "b", time.Minute)); err != nil {
+		pass(55 * time.Second)
+		claim("two seconds before the session expires", nil)
+		pass(2500 * time.Millisecond)
+		taken := session("id", "b", time.Minute)
+		taken.Claim = 1
+		if err := errors.Join(store.Save(ctx, []*domain.Session{taken})...); err != nil {
 			t.Errorf("a claim outlives the session, so that it can be saved: %v", err)
 		}
 		pass(time.Minute)
@@ -49,7 +51,7 @@ func TestSaveNeedsAWholeSession(t *testing.T) {
 	for _, s := range []*domain.Session{
 		session("", "a", time.Minute), session("id", "", time.Minute), session("id", "a", 0), {ID: "id", Owner: "a", KeepFor: 1},
 	} {
-		if err := store.Save(t.Context(), s); err == nil {
+		if err := errors.Join(store.Save(t.Context(), []*domain.Session{s})...); err == nil {
 			t.Errorf("%+v was saved", *s)
 		}
 	}
@@ -61,7 +63,7 @@ func TestExpiredSessionsAreSwept(t *testing.T) {
 		store := c.Member().Sessions()
 		save := func(id string) {
 			t.Helper()
-			if err := store.Save(t.Context(), session(domain.SessionID(id), "a", time.Minute)); err != nil {
+			if err := errors.Join(store.Save(t.Context(), []*domain.Session{session(domain.SessionID(id), "a", time.Minute)})...); err != nil {
 				t.Fatalf("Save: %v", err)
 			}
 		}

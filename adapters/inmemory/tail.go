@@ -96,7 +96,9 @@ func (t *tail) run() {
 		entry, notice := t.next()
 		switch {
 		case entry != nil:
-			t.handEntry(entry)
+			if t.travel(entry) {
+				t.handEntry(entry)
+			}
 		case notice != nil:
 			t.handNotice(notice)
 		default:
@@ -111,12 +113,29 @@ func (t *tail) run() {
 	}
 }
 
+// travel waits as long as the entry is on its way, and then until the member is not frozen. It reports false when the
+// tail was stopped meanwhile.
+func (t *tail) travel(e *domain.Entry) bool {
+	d := t.member.faults.nextRead(e)
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-t.quit:
+		return false
+	case <-timer.C:
+		return t.member.thawed(t.quit)
+	}
+}
+
 // next takes one step: an entry, a notice, or neither when there is nothing to do for now.
 func (t *tail) next() (*domain.Entry, domain.Notice) {
 	c := t.member.cluster
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t.member.held || t.member.cut {
+	if t.member.held || t.member.cut || t.member.frozen {
 		return nil, nil
 	}
 	for i := range c.order {
@@ -130,7 +149,7 @@ func (t *tail) next() (*domain.Entry, domain.Notice) {
 	for _, s := range c.order {
 		if cur := t.cursors[s]; cur.told.IsZero() || now.Sub(cur.told) >= tailPause {
 			cur.told = now
-			return nil, &domain.AtTail{Stream: s.name, Cursor: cur.last, Time: now}
+			return nil, &domain.AtTail{Stream: s.name, Cursor: cur.last, Time: now, Epoch: epochName(cur.epoch)}
 		}
 	}
 	return nil, nil

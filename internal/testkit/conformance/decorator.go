@@ -99,7 +99,19 @@ func (noChannel) Listen(
 
 type noSessions struct{}
 
-func (noSessions) Save(context.Context, *domain.Session) error { return domain.ErrUnsupported }
+func (noSessions) Save(_ context.Context, sessions []*domain.Session) []error {
+	errs := make([]error, len(sessions))
+	for i := range errs {
+		errs[i] = domain.ErrUnsupported
+	}
+	return errs
+}
+
+func (noSessions) Renew(context.Context, *domain.Lease) error { return domain.ErrUnsupported }
+
+func (noSessions) Lease(context.Context, domain.NodeID) (*domain.Lease, error) {
+	return nil, domain.ErrNoLease
+}
 
 func (noSessions) Claim(context.Context, domain.SessionID, domain.NodeID) (*domain.Session, error) {
 	return nil, domain.ErrNoSession
@@ -113,7 +125,7 @@ type noEdge struct{}
 
 func (noEdge) Deliver(context.Context, *domain.Delivery) int { return 0 }
 
-func (noEdge) Apply(context.Context, string, domain.RoomOperation) int { return 0 }
+func (noEdge) Apply(context.Context, string, domain.RoomOperation, domain.Offset) int { return 0 }
 
 func (noEdge) Sockets(context.Context, string, *domain.Target) []domain.SocketDetails { return nil }
 

@@ -186,7 +186,7 @@ func applyRooms(t *testing.T, k *edgeKit) {
 	sockets := k.fourSockets()
 	apply := func(op domain.RoomOperation, want int) {
 		t.Helper()
-		if n := k.Edge.Apply(deadline(t), "/", op); n != want {
+		if n := k.Edge.Apply(deadline(t), "/", op, ""); n != want {
 			t.Errorf("Apply of %+v returned %d, want %d", op, n, want)
 		}
 	}
@@ -219,7 +219,7 @@ func applyDisconnect(t *testing.T, k *edgeKit) {
 	sockets := k.fourSockets()
 	leave := func(op *domain.Disconnect, want int, gone ...int) {
 		t.Helper()
-		if n := k.Edge.Apply(deadline(t), "/", op); n != want {
+		if n := k.Edge.Apply(deadline(t), "/", op, ""); n != want {
 			t.Errorf("Apply of %+v returned %d, want %d", op, n, want)
 		}
 		for _, i := range gone {
@@ -290,7 +290,7 @@ func edgeNamespaces(t *testing.T, k *edgeKit) {
 	expect(t, here, "for this")
 
 	n = k.Edge.Deliver(deadline(t), &domain.Delivery{Namespace: "/nowhere", Packet: Packet(`["hello"]`)})
-	n += k.Edge.Apply(deadline(t), "/nowhere", &domain.Join{Rooms: []string{"b"}})
+	n += k.Edge.Apply(deadline(t), "/nowhere", &domain.Join{Rooms: []string{"b"}}, "")
 	n += len(k.Edge.Sockets(deadline(t), "/nowhere", &domain.Target{}))
 	if n != 0 {
 		t.Errorf("a namespace that is not there has %d sockets", n)

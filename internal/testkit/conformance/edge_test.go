@@ -107,7 +107,7 @@ func (e *listEdge) Deliver(_ context.Context, d *domain.Delivery) int {
 	return e.each(d.Namespace, d.Target, func(s *listSocket) { s.packets <- delivered{d.Packet, d.Ack} })
 }
 
-func (e *listEdge) Apply(_ context.Context, namespace string, op domain.RoomOperation) int {
+func (e *listEdge) Apply(_ context.Context, namespace string, op domain.RoomOperation, _ domain.Offset) int {
 	switch op := op.(type) {
 	case *domain.Join:
 		return e.each(namespace, op.Target, func(s *listSocket) { s.rooms = append(s.rooms, op.Rooms...) })

@@ -96,6 +96,7 @@ func logFaults(t *testing.T, h LogHarness, run func(string, func(*testing.T, *lo
 	}
 	if probe.Reset != nil {
 		run("Reset/is told", resetTold)
+		run("Reset/epochs have one name", epochAgreed)
 	}
 	if probe.Stall != nil {
 		run("Stall/publishers wait, readers resume", stalled)

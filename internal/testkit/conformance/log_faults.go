@@ -141,6 +141,59 @@ func resetTold(t *testing.T, k *logKit) {
 	}
 }
 
+// epochAgreed has readers on connections of their own, one of which has read nothing before the reset and one of which
+// begins after it: they have one name for the log's life, before and after.
+func epochAgreed(t *testing.T, k *logKit) {
+	log, first := k.log(), newReader()
+	k.tail(t, k.log(), "", first)
+	k.append(t, log, labelled("old"))
+	stream := first.entries(t, 1)[0].Stream
+	second := newReader()
+	k.tail(t, k.log(), "", second)
+	old := epochOf(t, first, stream, "")
+	if other := epochOf(t, second, stream, ""); old != other || old == "" {
+		t.Fatalf("two readers call the log %q and %q", old, other)
+	}
+	k.Reset()
+	k.append(t, log, labelled("new"))
+	late := newReader()
+	k.tail(t, k.log(), "", late)
+	is := epochOf(t, late, stream, old)
+	for name, r := range map[string]*reader{"which had read": first, "which had read nothing": second} {
+		if other := epochOf(t, r, stream, old); other != is {
+			t.Errorf("the reader %s calls the new log %q, one that came later %q", name, other, is)
+		}
+		if reset := resetOf(r, stream); reset == nil || reset.Was != old || reset.Is != is {
+			t.Errorf("the reader %s was told of the reset %+v, want one from %q to %q", name, reset, old, is)
+		}
+	}
+}
+
+// resetOf is the first reset of a stream that a reader was told.
+func resetOf(r *reader, stream string) *domain.Reset {
+	for _, reset := range noticesOf[*domain.Reset](r.all()) {
+		if reset.Stream == stream {
+			return reset
+		}
+	}
+	return nil
+}
+
+// epochOf is the newest epoch of a stream that a reader has told, once it is not the given one.
+func epochOf(t *testing.T, r *reader, stream string, not domain.Epoch) (is domain.Epoch) {
+	t.Helper()
+	r.wait(t, "another epoch than "+string(not), func(all []read) bool {
+		is = not
+		for _, told := range noticesOf[*domain.AtTail](all) {
+			if told.Stream == stream {
+				is = told.Epoch
+			}
+		}
+		return is != not
+	})
+	return is
+}
+
 // stalled stops the broker under two publishers: one that does not wait for it, and one that does.
 func stalled(t *testing.T, k *logKit) {
 	impatient, patient, r := k.log(), k.log(), newReader()

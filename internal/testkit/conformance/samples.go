@@ -136,6 +136,7 @@ func addRoomOperations(add func(string, domain.Body)) {
 	add("full", &domain.Leave{Target: full(), Rooms: []string{"部屋", "b"}})
 	add("namespace", &domain.Disconnect{Target: full()})
 	add("connection", &domain.Disconnect{Close: true})
+	add("superseded", &domain.Disconnect{Target: domain.Target{Rooms: []string{"abcdefghijklmnopqrst"}}, Superseded: "0123456789abcdef"})
 }
 
 func addRequests(add func(string, domain.Body)) {

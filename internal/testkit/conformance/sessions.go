@@ -1,8 +1,10 @@
 package conformance
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -46,10 +48,13 @@ func Sessions(t *testing.T, h SessionsHarness) {
 	run("Claim/given back", long, claimGivenBack)
 	run("Claim/deleted by the claimer", long, claimDeleted)
 	run("Claim/lapses", short, claimLapses)
+	run("Claim/a save that is late", long, claimLateSave)
 	run("Claim/many at once", long, claimMany)
 	run("Claim/against its owner", long, claimRace)
 	run("Delete", long, deleteSession)
 	run("Expiry", long, expiry)
+	run("Save/many", long, saveMany)
+	run("Lease", long, leases)
 }
 
 // sessionsKit is what one test works with: two connections to one store.
@@ -68,6 +73,7 @@ func session(owner domain.NodeID, revision uint64) *domain.Session {
 		Namespace: "/räume",
 		Owner:     owner,
 		Revision:  revision,
+		Claim:     1,
 		Data:      JSONValue(`{"name":"Zoë","key":{"_placeholder":true,"num":0}}`, []byte{1, 2, 0xff}),
 		Stays: []domain.Stay{
 			{Room: "abcdefghijklmnopqrst"},
@@ -81,16 +87,28 @@ func session(owner domain.NodeID, revision uint64) *domain.Session {
 	}
 }
 
+// taken is the record that a claimer saves.
+func taken(by domain.NodeID, claim uint64) *domain.Session {
+	s := session(by, 1)
+	s.Claim = claim
+	return s
+}
+
+// save saves one session.
+func save(ctx context.Context, store ports.Sessions, s *domain.Session) error {
+	return errors.Join(store.Save(ctx, []*domain.Session{s})...)
+}
+
 func (k *sessionsKit) save(store ports.Sessions, s *domain.Session) {
 	k.t.Helper()
-	if err := store.Save(deadline(k.t), s); err != nil {
+	if err := save(deadline(k.t), store, s); err != nil {
 		k.t.Fatalf("Save of revision %d by %s: %v", s.Revision, s.Owner, err)
 	}
 }
 
 func (k *sessionsKit) saveFails(store ports.Sessions, s *domain.Session, why string) {
 	k.t.Helper()
-	if err := store.Save(deadline(k.t), s); !errors.Is(err, domain.ErrSessionLost) {
+	if err := save(deadline(k.t), store, s); !errors.Is(err, domain.ErrSessionLost) {
 		k.t.Errorf("Save of revision %d by %s, %s: %v, want ErrSessionLost", s.Revision, s.Owner, why, err)
 	}
 }
@@ -122,6 +140,14 @@ func (k *sessionsKit) claimFails(store ports.Sessions, claimer domain.NodeID, wh
 	}
 }
 
+func (k *sessionsKit) claimWaits(store ports.Sessions, claimer domain.NodeID, why string) {
+	k.t.Helper()
+	s, err := store.Claim(deadline(k.t), sampleSession, claimer)
+	if !errors.Is(err, domain.ErrSessionClaimed) || errors.Is(err, domain.ErrNoSession) || s != nil {
+		k.t.Errorf("Claim by %s, %s: a session %t, %v; want none and ErrSessionClaimed", claimer, why, s != nil, err)
+	}
+}
+
 func (k *sessionsKit) giveBack(store ports.Sessions, claimer domain.NodeID) {
 	k.t.Helper()
 	if err := store.GiveBack(deadline(k.t), sampleSession, claimer); err != nil {
@@ -135,9 +161,11 @@ func saveRoundTrip(_ *testing.T, k *sessionsKit) {
 	bare.Began, bare.AsOf, bare.Epoch = "", "", ""
 	null := session(nodeA, 1)
 	null.ID, null.Namespace, null.Data = "null", "/", JSONValue("null")
+	away := session(nodeA, 1)
+	away.ID, away.Away, away.Returning, away.Claim = "away", true, true, 1<<53-1
 	plain := session(nodeA, 1)
 	plain.ID, plain.Data = "plain", JSONValue(`{"a":[1,2.5,"x",null,true]}`)
-	for _, s := range []*domain.Session{session(nodeA, 1), bare, null, plain} {
+	for _, s := range []*domain.Session{session(nodeA, 1), bare, null, away, plain} {
 		k.save(k.a, s)
 		k.claim(k.b, nodeB, s)
 	}
@@ -171,7 +199,7 @@ func saveCopies(_ *testing.T, k *sessionsKit) {
 }
 
 func sessionsContext(t *testing.T, k *sessionsKit) {
-	if err := k.a.Save(cancelled(), session(nodeA, 1)); err == nil {
+	if err := save(cancelled(), k.a, session(nodeA, 1)); err == nil {
 		t.Error("Save with a context that is over returned no error")
 	}
 	if _, err := k.a.Claim(cancelled(), "unknown", nodeA); err == nil || errors.Is(err, domain.ErrNoSession) {
@@ -196,13 +224,13 @@ func claimNothing(t *testing.T, k *sessionsKit) {
 func claimExclusive(t *testing.T, k *sessionsKit) {
 	k.save(k.a, session(nodeA, 1))
 	k.claim(k.b, nodeB, session(nodeA, 1))
-	k.claimFails(k.a, nodeC, "while it is claimed")
-	k.claimFails(k.b, nodeB, "while it is claimed by itself")
-	k.claimFails(k.a, nodeA, "while its session is claimed")
+	k.claimWaits(k.a, nodeC, "while it is claimed")
+	k.claimWaits(k.b, nodeB, "while it is claimed by itself")
+	k.claimWaits(k.a, nodeA, "while its session is claimed")
 	// Whoever has not claimed it cannot end the claim; whether that is an error is not said.
 	_ = k.a.GiveBack(deadline(t), sampleSession, nodeC)
 	_ = k.a.GiveBack(deadline(t), sampleSession, nodeA)
-	k.claimFails(k.a, nodeC, "after others have given back what they did not have")
+	k.claimWaits(k.a, nodeC, "after others have given back what they did not have")
 }
 
 func claimTakesAway(t *testing.T, k *sessionsKit) {
@@ -220,20 +248,50 @@ func claimSaved(_ *testing.T, k *sessionsKit) {
 	k.save(k.a, session(nodeA, 1))
 	k.save(k.a, session(nodeA, 2))
 	k.claim(k.b, nodeB, session(nodeA, 2))
-	own := session(nodeB, 1)
+	own := taken(nodeB, 2)
 	own.AsOf = "1526919030480-0"
 	k.save(k.b, own)
 	k.save(k.b, own)
 	k.saveFails(k.a, session(nodeA, 3), "after another has claimed and saved it")
 	k.giveBack(k.b, nodeB) // too late: it is no longer a claim
-	k.save(k.b, session(nodeB, 2))
-	k.claim(k.a, nodeC, session(nodeB, 2))
-	k.save(k.a, session(nodeC, 1))
+	own.Revision = 2
+	k.save(k.b, own)
+	k.claim(k.a, nodeC, own)
+	k.save(k.a, taken(nodeC, 3))
 	// A node may take over what is its own, when the client comes back to where it was. The old socket has lost it.
-	k.claim(k.a, nodeC, session(nodeC, 1))
-	k.saveFails(k.a, session(nodeC, 2), "for the old socket, while its own node has claimed it")
-	k.save(k.a, session(nodeC, 1))
-	k.claim(k.b, nodeB, session(nodeC, 1))
+	k.claim(k.a, nodeC, taken(nodeC, 3))
+	old := taken(nodeC, 3)
+	old.Revision = 2
+	k.saveFails(k.a, old, "for the old socket, while its own node has claimed it")
+	k.save(k.a, taken(nodeC, 4))
+	k.claim(k.b, nodeB, taken(nodeC, 4))
+}
+
+// claimLateSave lets saves come late that a node had made of a session which it has taken over from itself since.
+func claimLateSave(t *testing.T, k *sessionsKit) {
+	later := session(nodeA, 2)
+	late := func(why string, all ...*domain.Session) {
+		t.Helper()
+		for _, s := range all {
+			k.saveFails(k.a, s, why)
+		}
+	}
+	k.save(k.a, session(nodeA, 1))
+	k.claim(k.a, nodeA, session(nodeA, 1))
+	late("while the node has claimed it again", session(nodeA, 1), later)
+	k.save(k.a, taken(nodeA, 7))
+	late("after the node has taken it over", session(nodeA, 1), later)
+	// A claim that has ended without a save leaves no claim behind it, and its save may come late as well.
+	k.claim(k.a, nodeA, taken(nodeA, 7))
+	k.giveBack(k.a, nodeA)
+	k.save(k.a, taken(nodeA, 8))
+	k.claim(k.b, nodeB, taken(nodeA, 8))
+	late("while another has claimed it", taken(nodeA, 9))
+	k.giveBack(k.b, nodeB)
+	k.saveFails(k.b, taken(nodeB, 9), "after it was given back, although its claim would be greater")
+	k.claim(k.b, nodeB, taken(nodeA, 8))
+	k.save(k.b, taken(nodeB, 9))
+	late("after another has taken it over", taken(nodeA, 10))
 }
 
 func claimGivenBack(_ *testing.T, k *sessionsKit) {
@@ -267,17 +325,17 @@ func claimLapses(t *testing.T, k *sessionsKit) {
 	var again *domain.Session
 	eventually(t, "the claim to lapse", func() bool {
 		s, err := k.a.Claim(deadline(t), sampleSession, nodeC)
-		if err != nil && !errors.Is(err, domain.ErrNoSession) {
+		if err != nil && !errors.Is(err, domain.ErrSessionClaimed) {
 			t.Fatalf("Claim: %v", err)
 		}
 		again = s
 		return err == nil
 	})
 	k.compare(session(nodeA, 1), again)
-	saved := session(nodeC, 1)
+	saved := taken(nodeC, 2)
 	k.save(k.a, saved) // before this claim lapses as well
 	k.giveBack(k.b, nodeB)
-	k.saveFails(k.b, session(nodeB, 1), "after its claim has lapsed")
+	k.saveFails(k.b, taken(nodeB, 2), "after its claim has lapsed")
 	k.claim(k.b, nodeB, saved)
 }
 
@@ -296,7 +354,7 @@ func claimMany(t *testing.T, k *sessionsKit) {
 			switch {
 			case err == nil:
 				won.Add(1)
-			case !errors.Is(err, domain.ErrNoSession):
+			case !errors.Is(err, domain.ErrSessionClaimed):
 				t.Errorf("Claim: %v", err)
 			}
 		})
@@ -319,7 +377,7 @@ func claimRace(t *testing.T, k *sessionsKit) {
 	wg.Go(func() {
 		for revision := uint64(2); ctx.Err() == nil; revision++ {
 			late := claimed.Load()
-			err := k.a.Save(ctx, session(nodeA, revision))
+			err := save(ctx, k.a, session(nodeA, revision))
 			switch {
 			case err == nil && late:
 				t.Error("a save succeeded that began after the claim")
@@ -395,4 +453,79 @@ func expiry(t *testing.T, k *sessionsKit) {
 	k.save(k.a, clock)
 	eventually(t, "the time of the first save to pass", func() bool { return gone(clock.ID) })
 	k.claim(k.b, nodeB, long)
+}
+
+// saveMany saves more sessions at once than go out in one piece; those that are lost cost themselves alone.
+func saveMany(t *testing.T, k *sessionsKit) {
+	id := func(i int) domain.SessionID { return domain.SessionID(fmt.Sprintf("many-%d", i)) }
+	const foreign, unsaved = 3, 1200
+	other := session(nodeB, 1)
+	other.ID = id(foreign)
+	k.save(k.b, other)
+	all := make([]*domain.Session, 1300)
+	for i := range all {
+		all[i] = session(nodeA, 1)
+		all[i].ID = id(i)
+	}
+	all[unsaved].Revision = 2
+	errs := k.a.Save(deadline(t), all)
+	if len(errs) != len(all) {
+		t.Fatalf("Save of %d sessions returned %d errors", len(all), len(errs))
+	}
+	for i, err := range errs {
+		if lost := i == foreign || i == unsaved; errors.Is(err, domain.ErrSessionLost) != lost || (err != nil) != lost {
+			t.Errorf("session %d: %v, want lost %t", i, err, lost)
+		}
+	}
+	for _, i := range []int{0, 499, 500, 1299} {
+		k.claim(k.b, nodeC, all[i])
+	}
+	if errs := k.a.Save(deadline(t), nil); errs != nil {
+		t.Errorf("Save of nothing: %v", errs)
+	}
+}
+
+func leases(t *testing.T, k *sessionsKit) {
+	if l, err := k.a.Lease(deadline(t), nodeA); !errors.Is(err, domain.ErrNoLease) || l != nil {
+		t.Errorf("Lease of a node without one: %v, %v", l, err)
+	}
+	renew := func(l *domain.Lease) {
+		t.Helper()
+		if err := k.a.Renew(deadline(t), l); err != nil {
+			t.Fatalf("Renew: %v", err)
+		}
+	}
+	for _, want := range []domain.Lease{
+		{}, {AsOf: map[string]domain.Offset{"stream": "1526919030474-55"}}, {
+			AsOf: map[string]domain.Offset{"räume": "1526919030474-56", "stream": "1526919030474-57"},
+			Lost: map[domain.SessionID]domain.Offset{sampleSession: "1526919030474-50", "other": "1526919030474-51"},
+		},
+	} {
+		want.Node, want.KeepFor = nodeA, time.Minute
+		renew(&want)
+		l, err := k.b.Lease(deadline(t), nodeA)
+		if err != nil {
+			t.Fatalf("Lease: %v", err)
+		}
+		if l.Node != nodeA || !maps.Equal(l.AsOf, want.AsOf) || !maps.Equal(l.Lost, want.Lost) {
+			t.Errorf("the lease was renewed as %+v and read as %+v", want, *l)
+		}
+	}
+	renew(&domain.Lease{Node: nodeB, KeepFor: 300 * time.Millisecond})
+	eventually(t, "the lease to end", func() bool {
+		_, err := k.b.Lease(deadline(t), nodeB)
+		if err != nil && !errors.Is(err, domain.ErrNoLease) {
+			t.Fatalf("Lease: %v", err)
+		}
+		return err != nil
+	})
+	if _, err := k.b.Lease(deadline(t), nodeA); err != nil {
+		t.Errorf("the other node's lease: %v", err)
+	}
+	if err := k.a.Renew(cancelled(), &domain.Lease{Node: nodeA, KeepFor: time.Minute}); err == nil {
+		t.Error("Renew with a context that is over returned no error")
+	}
+	if _, err := k.a.Lease(cancelled(), nodeA); err == nil || errors.Is(err, domain.ErrNoLease) {
+		t.Errorf("Lease with a context that is over: %v, want the context's error", err)
+	}
 }
