@@ -13,6 +13,8 @@ type batch struct {
 	received []watermill.Received
 	ids      []entryID
 
+	echoes *echoes // what needs no decoding; nil for none
+
 	fields []watermill.Field
 	text   []byte // the texts of the entry that is being read, one after the other
 	ends   []fieldEnd
@@ -23,6 +25,10 @@ type fieldEnd struct {
 	usual       string
 	name, value int
 }
+
+// numbers are the fields of the entry that is being read that number it, as far as there are such. They are parts of
+// the reply.
+type numbers struct{ publisher, sequence, skipped []byte }
 
 // read takes the entries of a reply to XREAD of one stream, in the place of those that it had.
 func (b *batch) read(raw []byte) error {
@@ -85,6 +91,8 @@ func (b *batch) entry(r *reply) error {
 		return errReply
 	}
 	var received watermill.Received
+	var data []byte
+	var given numbers
 	for range n / 2 {
 		name, err := r.bulk()
 		if err != nil {
@@ -95,13 +103,50 @@ func (b *batch) entry(r *reply) error {
 			return err
 		}
 		if string(name) == FieldData {
-			received.Payload, received.Err = takePayload(value)
+			data = value
 			continue
 		}
-		b.field(name, value)
+		given.note(b.field(name, value), value)
+	}
+	if b.echo(&received, id, &given) {
+		return nil
+	}
+	if data != nil {
+		received.Payload, received.Err = takePayload(data)
 	}
 	b.finish(&received, len(id))
 	return nil
+}
+
+func (n *numbers) note(field string, value []byte) {
+	switch field {
+	case watermill.FieldPublisher:
+		n.publisher = value
+	case watermill.FieldSequence:
+		n.sequence = value
+	case watermill.FieldSkipped:
+		n.skipped = value
+	}
+}
+
+// echo makes the entry one of a message that this process knows, if it is. Only its numbers and its place are new.
+func (b *batch) echo(received *watermill.Received, id []byte, given *numbers) bool {
+	if b.echoes == nil || string(given.publisher) != string(b.echoes.publisher) {
+		return false
+	}
+	sequence, _ := parseDigits(string(given.sequence)) // 0, which no message has, if it is none
+	if received.Echo = b.echoes.take(sequence); received.Echo == nil {
+		return false
+	}
+	text, first := string(append(append(b.text[:0], id...), given.sequence...)), len(b.fields)
+	b.fields = append(b.fields,
+		watermill.Field{Name: watermill.FieldPublisher, Value: string(b.echoes.publisher)},
+		watermill.Field{Name: watermill.FieldSequence, Value: text[len(id):]})
+	if len(given.skipped) > 0 {
+		b.fields = append(b.fields, watermill.Field{Name: watermill.FieldSkipped, Value: string(given.skipped)})
+	}
+	b.add(received, domain.Offset(text[:len(id)]), first)
+	return true
 }
 
 // takePayload is the payload of an entry, in memory of its own.
@@ -116,7 +161,8 @@ func takePayload(value []byte) ([]byte, error) {
 	return payload, nil
 }
 
-func (b *batch) field(name, value []byte) {
+// field takes note of a field, and returns its name if that is a usual one.
+func (b *batch) field(name, value []byte) string {
 	end := fieldEnd{usual: usualName(name)}
 	if end.usual == "" {
 		b.text = append(b.text, name...)
@@ -125,14 +171,13 @@ func (b *batch) field(name, value []byte) {
 	b.text = append(b.text, value...)
 	end.value = len(b.text)
 	b.ends = append(b.ends, end)
+	return end.usual
 }
 
 // finish cuts the entry's text into the id and the fields.
 func (b *batch) finish(received *watermill.Received, at int) {
 	text, first := string(b.text), len(b.fields)
-	received.Offset = domain.Offset(text[:at])
-	id, _ := parseID(received.Offset) // a server's id is one
-	received.Time = id.time()
+	offset := domain.Offset(text[:at])
 	for _, end := range b.ends {
 		name, value := end.usual, text[end.name:end.value]
 		if name == "" {
@@ -145,6 +190,13 @@ func (b *batch) finish(received *watermill.Received, at int) {
 		}
 		b.fields = append(b.fields, watermill.Field{Name: name, Value: value})
 	}
+	b.add(received, offset, first)
+}
+
+// add adds an entry, whose fields are those from the first on.
+func (b *batch) add(received *watermill.Received, offset domain.Offset, first int) {
+	id, _ := parseID(offset) // a server's id is one
+	received.Offset, received.Time = offset, id.time()
 	received.Fields = b.fields[first:len(b.fields):len(b.fields)]
 	b.received, b.ids = append(b.received, *received), append(b.ids, id)
 }

@@ -79,15 +79,18 @@ type probe struct {
 // before anything else, so whatever else it answers, the right is there.
 func (t *Transport) checkRights(ctx context.Context) error {
 	streams, session := t.config.streams(), t.config.SessionKeyPrefix+"rights"
+	allowed := slices.Clone(streams)
 	keys := newSessionKeys(session)
 	var probes []probe
 	for _, stream := range streams {
+		allowed = append(allowed, epochKey(stream))
 		probes = append(probes,
 			probe{"XADD", stream, []any{"xadd", stream, "0-0", "a", "b"}}, // an id that no entry can have
 			probe{"XREAD", stream, []any{"xread", "count", 1, "streams", stream, "$"}},
 			probe{"XRANGE", stream, []any{"xrange", stream, "0-1", "0-1", "count", 1}},
 			probe{"XINFO STREAM", stream, []any{"xinfo", "stream", stream}},
-			probe{"MULTI", stream, nil})
+			probe{"MULTI", stream, nil},
+			probe{"the key " + epochKey(stream), stream, []any{"eval", epochLua, 1, epochKey(stream), 0, 0}}) // agrees on nothing
 	}
 	probes = append(probes, []probe{
 		{"EVAL and EXISTS", "", []any{
@@ -100,6 +103,9 @@ func (t *Transport) checkRights(ctx context.Context) error {
 		{"RENAME", "", []any{"rename", keys.session, keys.claimed}},
 		{"RENAMENX", "", []any{"renamenx", keys.session, keys.claimed}},
 	}...)
+	if t.servers.cluster != nil {
+		probes = append(probes, probe{"ASKING", "", []any{"asking"}})
+	}
 	var missing []string
 	for _, p := range probes {
 		var err error
@@ -124,7 +130,7 @@ func (t *Transport) checkRights(ctx context.Context) error {
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("the Redis user lacks rights to %s: give it (ACL SETUSER) the keys ~%s ~%s* ~{%s* and "+
-			"these commands", strings.Join(missing, ", "), strings.Join(streams, " ~"), t.config.SessionKeyPrefix, t.config.SessionKeyPrefix)
+			"these commands", strings.Join(missing, ", "), strings.Join(allowed, " ~"), t.config.SessionKeyPrefix, t.config.SessionKeyPrefix)
 	}
 	return nil
 }

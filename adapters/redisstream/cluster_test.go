@@ -53,7 +53,7 @@ func TestRedisCluster(t *testing.T) {
 		t.Errorf("replay: %+v, %v", page, err)
 	}
 	s := &domain.Session{ID: "p", Socket: "s", Owner: "a", Revision: 1, KeepFor: time.Minute}
-	if err := transport.Sessions().Save(t.Context(), s); err != nil {
+	if err := errors.Join(transport.Sessions().Save(t.Context(), []*domain.Session{s})...); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := transport.Sessions().Claim(t.Context(), "p", "b"); err != nil {

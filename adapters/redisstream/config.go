@@ -39,7 +39,8 @@ type Config struct {
 	// OnSlowdown, if set, is told when a publisher begins to wait for readers, and once a second while it goes on.
 	// It must not block. See also [Publisher.Waited].
 	OnSlowdown func(Slowdown)
-	// ReadCount is how many entries are read at once. It must be less than MaxLength. Default 100.
+	// ReadCount is how many entries are read at once. It must be less than MaxLength. Default 500, but no more than a
+	// twentieth of MaxLength where that is at least 100.
 	ReadCount int64
 	// Block is how long a read waits for entries; it bounds how long a silent connection goes unnoticed. Default 1 s.
 	Block time.Duration
@@ -49,7 +50,8 @@ type Config struct {
 	QueueBytes int64
 	// SessionKeyPrefix begins the keys of sessions; the session's id follows. Default "sio:session:".
 	SessionKeyPrefix string
-	// ClaimTimeout is how long a claimed session may be neither saved nor given back. Default 10 s.
+	// ClaimTimeout is how long a claimed session may be neither saved nor given back. A node that dies meanwhile holds up
+	// the session's client for so long, so it should be shorter than a request may take. Default 3 s.
 	ClaimTimeout time.Duration
 	// PubSub says whether requests and answers have a lane of their own; see [PubSubMode]. Default PubSubOff.
 	PubSub PubSubMode
@@ -61,22 +63,28 @@ type Config struct {
 	After domain.Offset
 	// Notice, if set, is told what subscriptions through Watermill's interface learn besides messages: gaps,
 	// resets, entries that cannot be read; and what is skipped on the lane for requests and answers (domain.BadEntry,
-	// with the channel as its stream). It must not block.
+	// with the channel as its stream), where its handler is not told itself (ports.NoticeHandler), as a node's is. It
+	// must not block.
 	Notice func(domain.Notice)
+	// OnWarning, if set, is told what [Connect] finds that can lose messages later; see [Transport.Check].
+	OnWarning func(warning string)
 }
 
 // The defaults of a Config.
 const (
 	DefaultStream           = "socket.io"
 	DefaultMaxLength        = 10_000
-	DefaultReadCount        = 100
+	DefaultReadCount        = 500
 	DefaultSessionKeyPrefix = "sio:session:"
 	DefaultChannelPrefix    = "socket.io"
+
+	// The default of ReadCount for shorter streams.
+	minReadCount, readPart = 100, 20
 
 	defaultBlock          = time.Second
 	defaultPublishTimeout = 5 * time.Second
 	defaultQueueBytes     = 16 << 20
-	defaultClaimTimeout   = 10 * time.Second
+	defaultClaimTimeout   = 3 * time.Second
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -88,7 +96,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Retention == 0 {
 		orDefault(&c.MaxLength, DefaultMaxLength)
 	}
-	orDefault(&c.ReadCount, DefaultReadCount)
+	if c.ReadCount == 0 {
+		c.ReadCount = DefaultReadCount
+		if c.Retention == 0 {
+			c.ReadCount = min(DefaultReadCount, max(minReadCount, c.MaxLength/readPart))
+		}
+	}
 	orDefault(&c.Block, defaultBlock)
 	orDefault(&c.PublishTimeout, defaultPublishTimeout)
 	orDefault(&c.QueueBytes, defaultQueueBytes)

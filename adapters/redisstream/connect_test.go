@@ -122,6 +122,15 @@ func TestCase27_SettingsThatCanLoseMessages(t *testing.T) {
 	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "allkeys-lru") {
 		t.Errorf("check: %q, %v; want a warning about the policy", warnings, err)
 	}
+	var told []string
+	transport, err := Connect(t.Context(), server.URL(), Config{OnWarning: func(warning string) { told = append(told, warning) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport.Close()
+	if !slices.Equal(told, warnings) {
+		t.Errorf("Connect has told %q, want %q", told, warnings)
+	}
 	if _, err := checkInfo("redis_version:6.2.14\r\n"); err == nil || !strings.Contains(err.Error(), "7.0") {
 		t.Errorf("Redis 6.2: %v", err)
 	}
@@ -176,7 +185,7 @@ func TestCase14_NodeJSClaimsASession(t *testing.T) {
 		ID: "pid", Socket: "sid", Namespace: "/", Owner: "aaaaaaaaaaaaaaaa", Revision: 1,
 		Stays: []domain.Stay{{Room: "sid"}, {Room: "r", From: "1-0"}}, KeepFor: time.Minute,
 	}
-	if err := sessions.Save(ctx, s); err != nil {
+	if err := errors.Join(sessions.Save(ctx, []*domain.Session{s})...); err != nil {
 		t.Fatal(err)
 	}
 	// What a Node.js server does: GET and DEL, in one transaction.
@@ -188,7 +197,7 @@ func TestCase14_NodeJSClaimsASession(t *testing.T) {
 		t.Errorf("Node.js reads %q", reads)
 	}
 	s.Revision = 2
-	if err := sessions.Save(ctx, s); !errors.Is(err, domain.ErrSessionLost) {
+	if err := errors.Join(sessions.Save(ctx, []*domain.Session{s})...); !errors.Is(err, domain.ErrSessionLost) {
 		t.Errorf("save after Node.js has claimed it: %v, want ErrSessionLost", err)
 	}
 	// And when its socket is gone, it stores the session again.
@@ -205,7 +214,7 @@ func TestCase14_NodeJSClaimsASession(t *testing.T) {
 	s.ID = id
 	for _, revision := range []uint64{1, 2} {
 		s.Revision = revision
-		if err := sessions.Save(ctx, s); !errors.Is(err, domain.ErrSessionLost) {
+		if err := errors.Join(sessions.Save(ctx, []*domain.Session{s})...); !errors.Is(err, domain.ErrSessionLost) {
 			t.Errorf("save over a session of Node.js: %v, want ErrSessionLost", err)
 		}
 	}

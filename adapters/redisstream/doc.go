@@ -12,13 +12,14 @@
 // allowed, an attempt without an answer is not repeated. A volatile message is sent once.
 //
 // A reader gets every entry once. What was trimmed before it was read is told, with its number (domain.Gap); a stream
-// that was emptied or came back older is told (domain.Reset). An entry that cannot be read, or whose handler panics,
+// that was emptied or came back older is told (domain.Reset), to all readers of it, with one name for the new epoch,
+// which stands in a key beside the stream. An entry that cannot be read, or whose handler panics,
 // costs that entry, and is told (domain.BadEntry). So is, once and without an offset, that Redis refuses to be read.
 //
 // With Config.PubSub requests and answers have a lane of their own, on Redis' PUB/SUB, as in the 0.3 line of the
 // Node.js adapter. What is sent there is sent once at the most, and reaches who listens; a listener ends its lost
 // connection at the server before it subscribes again, because peers count subscribers, and probes an idle one. What
-// cannot be read there costs itself alone, and is told to Config.Notice.
+// cannot be read there costs itself alone, and is told (domain.BadEntry).
 //
 // # Ordering
 //
@@ -41,12 +42,13 @@
 //
 // A Redis user needs no more than this, for the default names:
 //
-//	ACL SETUSER roombus on >password resetchannels -@all ~socket.io ~{socket.io}:readers ~sio:session:* ~{sio:session:*
+//	ACL SETUSER roombus on >password resetchannels -@all ~socket.io ~{socket.io}:epoch ~{socket.io}:readers
+//	  ~sio:session:* ~{sio:session:*
 //	  +ping +hello +auth +client|info +client|kill +info +xadd +xread +xrange +xinfo|stream
 //	  +multi +exec +eval +evalsha +get +set +del +exists +rename +renamenx
 //	  +hset +hgetall +hdel +pexpire
 //
-// and in a Redis Cluster also +cluster|slots and +cluster|shards. Without client|info and client|kill a publish whose
+// and in a Redis Cluster also +cluster|slots, +cluster|shards and +asking. Without client|info and client|kill a publish whose
 // answer is lost is not tried again; without info the version is not checked; without the last line and the key of
 // readers, publishers wait for slow readers of their own process alone.
 // With Config.PubSub it needs the lane's channels and commands too, for the default prefix and each mode:

@@ -361,10 +361,7 @@ func TestCase06_TrimmingOvertakesAReader(t *testing.T) {
 	if got := e.next(t); got != "blocked" {
 		t.Fatalf("got %v", got)
 	}
-	fields, err := appendFields(nil, mustEncode(t, broadcast(t, "x")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fields := storedPairs(t, mustEncode(t, broadcast(t, "x")))
 	for range total / 1000 {
 		_, err := server.Client().Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
 			for range 1000 {
@@ -428,10 +425,7 @@ func TestCase09_AStreamWhoseClockIsBehindIsRead(t *testing.T) {
 	server := realredis.Start(t)
 	transport := open(t, server.Addr(), fast())
 	ahead := strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10)
-	fields, err := appendFields(nil, mustEncode(t, broadcast(t, "ahead")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fields := storedPairs(t, mustEncode(t, broadcast(t, "ahead")))
 	add := func() {
 		t.Helper()
 		err := server.Client().XAdd(t.Context(), &redis.XAddArgs{

@@ -212,7 +212,7 @@ func (f *flush) holdBack() bool {
 		timer := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
 		case <-timer.C:
-		case <-f.live[0].done: // who gives up may be the last
+		case <-f.gaveUp: // who gives up may be the last
 		}
 		timer.Stop()
 		if !f.begin() {

@@ -34,12 +34,14 @@ const (
 )
 
 // readersKey is the key of the readers' hash, in the slot of the stream.
-func readersKey(stream string) string {
-	tag := "{" + stream + "}"
+func readersKey(stream string) string { return hashTag(stream) + ":readers" }
+
+// hashTag begins the keys that are in the slot of a stream.
+func hashTag(stream string) string {
 	if open := strings.IndexByte(stream, '{'); open >= 0 && strings.IndexByte(stream[open:], '}') > 1 {
-		tag = stream // it has a tag already
+		return stream // it has a tag already
 	}
-	return tag + ":readers"
+	return "{" + stream + "}"
 }
 
 // quantum is a sixteenth of the maximum length.

@@ -81,10 +81,7 @@ func FuzzSession(f *testing.F) {
 }
 
 func BenchmarkUnmarshal(b *testing.B) {
-	fields, err := appendFields(nil, mustEncode(b, broadcast(b, "event")))
-	if err != nil {
-		b.Fatal(err)
-	}
+	fields := storedPairs(b, mustEncode(b, broadcast(b, "event")))
 	values := make(map[string]any)
 	for i := 0; i < len(fields); i += 2 {
 		values[fields[i]] = fields[i+1]
@@ -99,4 +96,70 @@ func BenchmarkUnmarshal(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// FuzzTransaction takes any bytes for the answer to a transaction: when nothing is wrong each message has its id.
+func FuzzTransaction(f *testing.F) {
+	f.Add([]byte("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$3\r\n1-1\r\n$3\r\n1-2\r\n"), uint8(2))
+	f.Add([]byte("+OK\r\n-ASK 3999 127.0.0.1:6381\r\n-EXECABORT discarded\r\n"), uint8(1))
+	f.Add([]byte("+OK\r\n+QUEUED\r\n*1\r\n-ERR no\r\n"), uint8(1))
+	f.Add([]byte("-NOPERM no\r\n$3\r\n1-1\r\n-ERR EXEC without MULTI\r\n"), uint8(1))
+	f.Add([]byte("+OK\r\n+QUEUED\r\n_\r\n"), uint8(1))
+	f.Fuzz(func(t *testing.T, raw []byte, messages uint8) {
+		flush := &flush{writer: &writer{}}
+		for range messages % 8 {
+			flush.live = append(flush.live, &outgoing{})
+		}
+		refusal, err := flush.readTransaction(&reply{rest: raw})
+		if err != nil || refusal != nil {
+			return
+		}
+		for i, a := range flush.answers {
+			if a.id == "" || len(flush.answers) != len(flush.live) {
+				t.Errorf("%q: message %d of %d has no id, and nothing is wrong", raw, i, len(flush.live))
+			}
+		}
+	})
+}
+
+// FuzzPosition takes any text for a position, which clients can make up.
+func FuzzPosition(f *testing.F) {
+	one, several := Config{Stream: "s", Streams: 1}, Config{Stream: "s", Streams: 3}
+	for _, text := range []string{
+		"", "1-1", "1526919030474-55", "18446744073709551615-18446744073709551615", "18446744073709551616-0", "-", "1-", "hello",
+		string(Positions{"s-0": "1-1", "s-1": "2-2", "s--1": "3-3"}.Offset()), "s-0@1-1,s-0@2-2", "%zz@1-1", "@",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		at, err := one.positionIn(domain.Offset(text), "s")
+		if err == nil && !at.none {
+			again, err := one.positionIn(at.id.offset(), "s")
+			if err != nil || again.id != at.id {
+				t.Errorf("%q is read as %+v and written as %s, which is %+v, %v", text, at, at.id.offset(), again, err)
+			}
+		}
+		for _, stream := range several.streams() {
+			at, err := several.positionIn(domain.Offset(text), stream)
+			if err != nil || at.none || at.foreign {
+				continue
+			}
+			again, err := several.positionIn(Positions{stream: at.id.offset()}.Offset(), stream)
+			if err != nil || again.id != at.id {
+				t.Errorf("%q is read as %+v in %s, and came back as %+v, %v", text, at, stream, again, err)
+			}
+		}
+	})
+}
+
+// FuzzLease takes any text for what a node said when it held its lease.
+func FuzzLease(f *testing.F) {
+	for _, text := range []string{`{"s":"1-1"}`, `{"s":1,"t":null}`, `[]`, `{`, ``, `"s"`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if lease, err := decodeLease("0123456789abcdef", text); (err == nil) != (lease != nil) {
+			t.Errorf("%q: %+v and %v", text, lease, err)
+		}
+	})
 }

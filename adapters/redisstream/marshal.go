@@ -3,7 +3,6 @@ package redisstream
 import (
 	"encoding/base64"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -29,13 +28,20 @@ type Marshaller struct{}
 
 // Marshal returns the fields of a message.
 func (Marshaller) Marshal(_ string, m *message.Message) (map[string]any, error) {
-	list, err := appendFields(nil, m)
-	if err != nil {
-		return nil, err
+	if _, ok := m.Metadata[FieldData]; ok {
+		return nil, errMetadata
 	}
-	values := make(map[string]any, len(list)/2)
-	for i := 0; i < len(list); i += 2 {
-		values[list[i]] = list[i+1]
+	values := make(map[string]any, len(m.Metadata)+2)
+	for name, value := range m.Metadata {
+		if name != MetadataOffset && name != FieldUUID {
+			values[name] = value
+		}
+	}
+	if len(m.Payload) > 0 {
+		values[FieldData] = encodePayload(m.Payload)
+	}
+	if m.UUID != "" {
+		values[FieldUUID] = m.UUID
 	}
 	return values, nil
 }
@@ -51,51 +57,32 @@ func (Marshaller) Unmarshal(values map[string]any) (*message.Message, error) {
 	return full, nil
 }
 
+var errMetadata = fmt.Errorf("the metadata %q is the name of the payload's field: use another", FieldData)
+
 // firstFields are those of the Node.js adapter, in its order; its data come next.
 var firstFields = [...]string{watermill.FieldNode, watermill.FieldNamespace, watermill.FieldKind}
 
-// appendFields appends the names and values of a message's fields.
-func appendFields(dst []string, m *message.Message) ([]string, error) {
-	if _, ok := m.Metadata[FieldData]; ok {
-		return nil, fmt.Errorf("the metadata %q is the name of the payload's field: use another", FieldData)
-	}
-	left := len(m.Metadata)
+func isFirst(name string) bool { return slices.Contains(firstFields[:], name) }
+
+// draft makes d the draft of a Watermill message, in the memory that d has: the fields of the Node.js adapter first,
+// the others by their names.
+func draft(d *watermill.Draft, m *message.Message) {
+	d.UUID, d.Payload, d.Fields = m.UUID, m.Payload, d.Fields[:0]
 	for _, name := range firstFields {
 		if value, ok := m.Metadata[name]; ok {
-			dst = append(dst, name, value)
-			left--
+			d.Fields = append(d.Fields, watermill.Field{Name: name, Value: value})
 		}
 	}
-	if len(m.Payload) > 0 {
-		dst = append(dst, FieldData, encodePayload(m.Payload))
+	first := len(d.Fields)
+	if first == len(m.Metadata) {
+		return
 	}
-	if m.UUID != "" {
-		dst = append(dst, FieldUUID, m.UUID)
-	}
-	if left == 0 {
-		return dst, nil
-	}
-	start := len(dst)
 	for name, value := range m.Metadata {
-		if name != MetadataOffset && name != FieldUUID && !slices.Contains(firstFields[:], name) {
-			dst = append(dst, name, value)
+		if !isFirst(name) {
+			d.Fields = append(d.Fields, watermill.Field{Name: name, Value: value})
 		}
 	}
-	if len(dst) > start+2 {
-		sortFields(dst[start:])
-	}
-	return dst, nil
-}
-
-// sortFields puts pairs of names and values in the order of the names.
-func sortFields(pairs []string) {
-	byName := make(map[string]string, len(pairs)/2)
-	for i := 0; i < len(pairs); i += 2 {
-		byName[pairs[i]] = pairs[i+1]
-	}
-	for i, name := range slices.Sorted(maps.Keys(byName)) {
-		pairs[2*i], pairs[2*i+1] = name, byName[name]
-	}
+	slices.SortFunc(d.Fields[first:], func(a, b watermill.Field) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func encodePayload(data []byte) string {
@@ -103,6 +90,16 @@ func encodePayload(data []byte) string {
 		return string(data)
 	}
 	return base64.StdEncoding.EncodeToString(data)
+}
+
+// appendPayload appends a payload as a word of a command.
+func appendPayload(dst, data []byte) []byte {
+	if data[0] == '{' {
+		return appendWord(dst, data)
+	}
+	dst = appendNumber(dst, '$', base64.StdEncoding.EncodedLen(len(data)))
+	dst = base64.StdEncoding.AppendEncode(dst, data)
+	return append(dst, '\r', '\n')
 }
 
 // unmarshal is Unmarshal for a message that nobody acknowledges.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/roombus/roombus/domain"
@@ -16,35 +15,45 @@ type entryID struct{ ms, seq uint64 }
 
 // parseID reads `digits-digits`; false for anything else.
 func parseID[T ~string](text T) (entryID, bool) {
-	ms, seq, ok := strings.Cut(string(text), "-")
-	if !ok {
+	ms, at, ok := leadingDigits(string(text), 0)
+	if !ok || at == len(text) || text[at] != '-' {
 		return entryID{}, false
 	}
-	var id entryID
-	var okMs, okSeq bool
-	id.ms, okMs = parseDigits(ms)
-	id.seq, okSeq = parseDigits(seq)
-	if !okMs || !okSeq {
+	seq, end, ok := leadingDigits(string(text), at+1)
+	if !ok || end != len(text) {
 		return entryID{}, false
 	}
-	return id, true
+	return entryID{ms, seq}, true
 }
 
 // parseDigits is strconv.ParseUint without signs, underscores and the allocation of an error.
 func parseDigits(text string) (uint64, bool) {
-	const maxDigits = 20
-	if text == "" || len(text) > maxDigits {
-		return 0, false
-	}
-	var n uint64
-	for i := range len(text) {
-		d := uint64(text[i] - '0')
-		if d > 9 || n > (1<<64-1-d)/10 {
-			return 0, false
+	n, end, ok := leadingDigits(text, 0)
+	return n, ok && end == len(text)
+}
+
+// leadingDigits reads the number at a place, and where it ends; false where there is none, or one too large.
+func leadingDigits(text string, at int) (n uint64, end int, ok bool) {
+	const safe = 19 // so many digits are never too large
+	for end = at; end < len(text) && end-at < safe; end++ {
+		d := uint64(text[end] - '0')
+		if d > 9 {
+			return n, end, end > at
 		}
 		n = n*10 + d
 	}
-	return n, true
+	if end == len(text) {
+		return n, end, end > at
+	}
+	d := uint64(text[end] - '0')
+	switch {
+	case d > 9:
+		return n, end, true
+	case n > (math.MaxUint64-d)/10:
+		return 0, end, false
+	}
+	n, end = n*10+d, end+1
+	return n, end, end == len(text) || text[end] < '0' || text[end] > '9'
 }
 
 func (id entryID) compare(other entryID) int {
@@ -76,6 +85,9 @@ func (id entryID) time() time.Time { return time.UnixMilli(int64(min(id.ms, 1<<5
 
 // compareOffsets orders two positions; what is none is before everything.
 func compareOffsets(a, b domain.Offset) int {
+	if a == b {
+		return 0
+	}
 	x, _ := parseID(a)
 	y, _ := parseID(b)
 	return x.compare(y)

@@ -1,8 +1,6 @@
 package redisstream
 
 import (
-	"cmp"
-
 	"github.com/roombus/roombus/domain"
 )
 
@@ -14,6 +12,9 @@ type streamInfo struct {
 	added int64
 	first entryID // zero when the stream is empty
 	last  entryID // the id that was generated last
+	// epoch is the stored name of the stream's epoch; looked says that it was asked for.
+	epoch  epoch
+	looked bool
 }
 
 // firstPosition is the place of the first entry among all that were ever added, counted from 1. XDEL, which nobody
@@ -31,7 +32,8 @@ type place struct {
 	known bool
 	// first is the stream's first entry, and sure the cursor, when both were last compared.
 	first, sure entryID
-	epoch       domain.Epoch
+	// epoch is what readers call the stream's life.
+	epoch epoch
 }
 
 // startPlace is the place from which a reader goes on after a position, or at the end of the stream where none is
@@ -127,9 +129,10 @@ func (p *place) gapOf(lost int64, info streamInfo, batch []entryID) *domain.Gap 
 }
 
 // reset goes on in a stream that is not the one of before. One that began anew is read from its beginning; one that
-// came back older, as after a fail-over, from where both are the same, as far as that can be known.
+// came back older, as after a fail-over, from where both are the same, as far as that can be known. The names of the
+// epochs are for the reader to find.
 func (p *place) reset(info streamInfo, batch []entryID, end entryID) (notice *domain.Reset, discard bool) {
-	was, reason := p.epoch, "the stream was emptied or replaced"
+	reason := "the stream was emptied or replaced"
 	// A stream of which nothing was trimmed still has its first entry. Another one is that of another stream.
 	anew := info.length == 0 || info.added == info.length && info.first != p.first
 	switch {
@@ -153,8 +156,7 @@ func (p *place) reset(info streamInfo, batch []entryID, end entryID) (notice *do
 	if discard {
 		p.sure = p.cursor
 	}
-	p.epoch = domain.Epoch(cmp.Or(info.first, info.last).String())
-	return &domain.Reset{Stream: p.stream, Was: was, Is: p.epoch, Cursor: p.cursor.offset(), Reason: reason}, discard
+	return &domain.Reset{Stream: p.stream, Cursor: p.cursor.offset(), Reason: reason}, discard
 }
 
 // advance moves the place behind a batch.

@@ -86,7 +86,7 @@ func (c *pubSubLane) Send(ctx context.Context, to domain.NodeID, m *domain.Messa
 		if err == nil || !isDialError(err) && !isPassing(err) {
 			break
 		}
-		c.servers.refresh(ctx)
+		c.servers.refresh(ctx, "", nil)
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)):
 			continue
@@ -218,13 +218,6 @@ func (c *pubSubLane) isClosed() bool {
 	return c.closed
 }
 
-// tell reports what was skipped on a channel, or why it cannot be heard.
-func (c *pubSubLane) tell(channel string, err error) {
-	if c.config.Notice != nil {
-		c.config.Notice(&domain.BadEntry{Stream: channel, Err: err})
-	}
-}
-
 // Close ends all subscriptions.
 func (c *pubSubLane) Close() error {
 	c.mu.Lock()
@@ -262,13 +255,25 @@ func (l *listener) Close() error {
 	return nil
 }
 
+// tell reports what was skipped on a channel, or why it cannot be heard: to the handler, or else to Config.Notice. A
+// panic costs the notice: there is nobody else to tell.
+func (l *listener) tell(channel string, err error) {
+	defer func() { _ = recover() }()
+	notice := &domain.BadEntry{Stream: channel, Err: err}
+	if h, ok := ports.As[ports.NoticeHandler](l.handler); ok {
+		h.HandleNotice(context.Background(), notice)
+	} else if l.channel.config.Notice != nil {
+		l.channel.config.Notice(notice)
+	}
+}
+
 // hear hands a message over. What cannot be read, and a handler that panics, costs the message.
 func (l *listener) hear(received *redis.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer func() {
 		if fault := recover(); fault != nil {
-			l.channel.tell(received.Channel, fmt.Errorf("the handler panicked: %v", fault))
+			l.tell(received.Channel, fmt.Errorf("the handler panicked: %v", fault))
 		}
 	}()
 	m, err := decodeChannel([]byte(received.Payload))
@@ -276,7 +281,7 @@ func (l *listener) hear(received *redis.Message) {
 		err = fmt.Errorf("it says that it is of the namespace %q", m.Namespace)
 	}
 	if err != nil {
-		l.channel.tell(received.Channel, err)
+		l.tell(received.Channel, err)
 		return
 	}
 	l.handler.HandleMessage(context.Background(), m)

@@ -97,9 +97,9 @@ func (e *ear) run() {
 		e.disconnect()
 		if isReply(err) && !isPassing(err) && told != err.Error() {
 			told = err.Error()
-			e.listener.channel.tell(e.names[0], explain(err, "listen on "+e.names[0]))
+			e.listener.tell(e.names[0], explain(err, "listen on "+e.names[0]))
 		}
-		e.listener.channel.servers.refresh(e.ctx)
+		e.listener.channel.servers.refresh(e.ctx, "", nil)
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)):
 		case <-e.ctx.Done():

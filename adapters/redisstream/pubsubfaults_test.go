@@ -314,6 +314,49 @@ func TestBadMessagesAreSkipped(t *testing.T) {
 	}
 }
 
+// attentive is a handler that wants to know what could not be read; the first notice is too much for it.
+type attentive struct {
+	heard
+	notices chan domain.Notice
+	once    sync.Once
+}
+
+func (a *attentive) HandleNotice(_ context.Context, n domain.Notice) {
+	a.notices <- n
+	a.once.Do(func() { panic("as asked") })
+}
+
+// TestAHandlerIsToldOfBadMessages: one that can be told is told itself.
+func TestAHandlerIsToldOfBadMessages(t *testing.T) {
+	server := realredis.Start(t)
+	transport := open(t, server.Addr(), Config{
+		PubSub: PubSubPlain, Notice: func(n domain.Notice) { t.Errorf("told elsewhere: %+v", n) },
+	})
+	a := &attentive{heard: make(heard, 10), notices: make(chan domain.Notice, 10)}
+	subscription, err := transport.Channel().Listen(t.Context(), "/", "a", a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = subscription.Close() })
+	for range 2 {
+		if err := server.Client().Publish(t.Context(), "socket.io#/#", "nonsense").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := transport.Channel().Send(t.Context(), "", question("good")); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.next(t); got != "good" {
+		t.Errorf("heard %s", got)
+	}
+	for range 2 {
+		n := await(t, "a notice", a.notices)
+		if b, ok := n.(*domain.BadEntry); !ok || b.Stream != "socket.io#/#" || b.Err == nil {
+			t.Errorf("told %+v", n)
+		}
+	}
+}
+
 // TestSendIsNeverRepeated lets the answer to a PUBLISH be lost: what may have been sent must not be sent again.
 func TestSendIsNeverRepeated(t *testing.T) {
 	for _, mode := range bothLanes {

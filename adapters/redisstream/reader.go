@@ -2,6 +2,7 @@ package redisstream
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ type reader struct {
 	handler    watermill.TailHandler
 	done       chan struct{}
 	standing   *standing // where it stands, for publishers; nil when they do not wait for it
+	named      bool      // it tells the stream's epoch
 
 	// ctx ends with the reader; it bounds the making of connections.
 	ctx    context.Context //nolint:containedctx // the reader's own life, not a caller's
@@ -31,6 +33,7 @@ type reader struct {
 	place   place
 	gap     *domain.Gap // told before anything else
 	checked time.Time   // when the place was last compared with the server's
+	looked  time.Time   // when the epoch's name was last compared
 	read    time.Time   // when the last read came back
 	full    bool        // the last read brought as much as was asked for
 	batch   batch
@@ -93,7 +96,7 @@ func (r *reader) run() {
 				Stream: r.place.stream, Err: explain(err, "read "+r.place.stream),
 			})
 		}
-		r.subscriber.servers.refresh(r.ctx)
+		r.subscriber.servers.refresh(r.ctx, r.place.stream, err)
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)):
 		case <-r.ctx.Done():
@@ -122,6 +125,9 @@ func (r *reader) step() error {
 	full := int64(len(r.batch.ids)) >= r.subscriber.config.ReadCount
 	if full && info == nil {
 		// It may have been waiting for a while that is long enough for the stream to run away.
+		if err := r.conn.ask(r.ctx); err != nil {
+			return err
+		}
 		now, err := fetchInfo(r.ctx, r.conn.client, r.place.stream)
 		if err != nil {
 			return err
@@ -131,8 +137,8 @@ func (r *reader) step() error {
 	if info != nil {
 		r.checked = time.Now()
 		notice, discard := r.place.check(*info, r.batch.ids)
-		if notice != nil {
-			r.handler.HandleNotice(notice)
+		if err := r.tell(notice, info); err != nil {
+			return err
 		}
 		if discard {
 			r.full = true // look again at once
@@ -146,10 +152,25 @@ func (r *reader) step() error {
 	r.place.advance(r.batch.ids)
 	if !full {
 		r.handler.HandleNotice(&domain.AtTail{
-			Stream: r.place.stream, Cursor: r.place.cursor.offset(), Time: time.Now(),
+			Stream: r.place.stream, Cursor: r.place.cursor.offset(), Time: time.Now(), Epoch: r.place.epoch.name(),
 		})
 	}
 	return nil
+}
+
+// tell tells what was found out by comparing places, and what others say of the stream's epoch.
+func (r *reader) tell(notice domain.Notice, info *streamInfo) error {
+	reset, ok := notice.(*domain.Reset)
+	if ok {
+		r.rename(reset)
+	}
+	if notice != nil {
+		r.handler.HandleNotice(notice)
+	}
+	if !r.named || !info.looked || ok {
+		return nil
+	}
+	return r.compareEpoch(info.epoch)
 }
 
 // fetch reads the batch that comes after the cursor, and with it, in the same breath, what the server says of the
@@ -157,6 +178,9 @@ func (r *reader) step() error {
 func (r *reader) fetch(withInfo bool) (*streamInfo, error) {
 	reading := redis.NewStatusCmd(r.ctx, "xread", "count", r.subscriber.config.ReadCount,
 		"block", r.subscriber.config.Block.Milliseconds(), "streams", r.place.stream, r.place.cursor.String())
+	if err := r.conn.ask(r.ctx); err != nil {
+		return nil, err
+	}
 	if !withInfo {
 		if err := r.conn.client.Process(r.ctx, reading); err != nil {
 			return nil, err
@@ -167,8 +191,15 @@ func (r *reader) fetch(withInfo bool) (*streamInfo, error) {
 	if err := pipe.Process(r.ctx, reading); err != nil {
 		return nil, err
 	}
+	if !r.conn.asking.IsZero() {
+		pipe.Do(r.ctx, "asking")
+	}
 	looking := pipe.XInfoStream(r.ctx, r.place.stream)
-	if _, err := pipe.Exec(r.ctx); err != nil && !isReply(err) {
+	var epoch *redis.StringCmd
+	if r.named && time.Since(r.looked) >= r.subscriber.config.Block {
+		epoch = pipe.Get(r.ctx, epochKey(r.place.stream))
+	}
+	if _, err := pipe.Exec(r.ctx); err != nil && !isReply(err) && !errors.Is(err, redis.Nil) {
 		return nil, err
 	}
 	if err := reading.Err(); err != nil {
@@ -178,11 +209,18 @@ func (r *reader) fetch(withInfo bool) (*streamInfo, error) {
 		return nil, err
 	}
 	info, err := readInfo(looking)
+	if epoch != nil {
+		r.looked = time.Now()
+		info.epoch, info.looked = storedEpoch(epoch)
+	}
 	return &info, err
 }
 
 // connect sees to a connection. The first read on a new one looks where the stream stands.
 func (r *reader) connect() error {
+	if r.conn != nil && r.conn.stale() {
+		r.disconnect()
+	}
 	if r.conn != nil {
 		return nil
 	}
@@ -198,7 +236,7 @@ func (r *reader) connect() error {
 	if r.ctx.Err() != nil { // Close may have come before it could see the connection
 		return r.ctx.Err()
 	}
-	r.checked = time.Time{}
+	r.checked, r.looked = time.Time{}, time.Time{}
 	return nil
 }
 

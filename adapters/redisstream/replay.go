@@ -57,7 +57,7 @@ func (s *Subscriber) Replay(
 	if err != nil {
 		return watermill.Range{}, err
 	}
-	if err := holds(info, from); err != nil {
+	if err := holds(info, from, beginning.foreign); err != nil {
 		return watermill.Range{}, err
 	}
 	var read batch
@@ -76,16 +76,37 @@ func (s *Subscriber) Replay(
 	return part, nil
 }
 
-// holds decides whether a stream holds everything after a position.
-func holds(info streamInfo, after entryID) error {
+// holds decides whether a stream holds everything after a position. One that was never trimmed holds everything after
+// its beginning; a position before its first entry is one of another stream that had its name before, unless it may be
+// of another name (foreign).
+func holds(info streamInfo, after entryID, foreign bool) error {
 	switch {
 	case after.compare(info.last) > 0:
 		return fmt.Errorf("%w: the stream has not come that far", domain.ErrBadOffset)
-	case after == info.last, info.added == info.length:
+	case after == info.last, info.added == info.length && (after == entryID{} || foreign):
 		return nil
 	case info.length == 0, after.compare(info.first) < 0:
 		return domain.ErrGap
 	default:
 		return nil
 	}
+}
+
+// Held says how much a stream holds, and how old that is; see watermill.Holder. Both times are the server's: that of
+// the oldest entry and that of the newest, which is seconds old at the most where nodes send heartbeats.
+func (s *Subscriber) Held(ctx context.Context, stream string) (domain.Held, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.config.PublishTimeout)
+		defer cancel()
+	}
+	info, err := readInfo(s.servers.shared.XInfoStream(ctx, stream))
+	if err != nil {
+		return domain.Held{}, explain(err, "look how much a stream holds")
+	}
+	held := domain.Held{Entries: int(info.length), Trimmed: info.added > info.length}
+	if info.length > 0 {
+		held.Age = max(0, info.last.time().Sub(info.first.time()))
+	}
+	return held, nil
 }

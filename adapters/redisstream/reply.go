@@ -3,6 +3,8 @@ package redisstream
 import (
 	"bytes"
 	"errors"
+
+	"github.com/roombus/roombus/domain"
 )
 
 // errReply is what an answer is that is none to the command that was sent.
@@ -91,6 +93,24 @@ func (r *reply) bulk() ([]byte, error) {
 		return nil, errReply
 	}
 	return r.cut(line)
+}
+
+// status reads a short text such as OK.
+func (r *reply) status() error {
+	kind, _, err := r.head()
+	if err == nil && kind != '+' {
+		err = errReply
+	}
+	return err
+}
+
+// id reads the id of an entry, in memory of its own.
+func (r *reply) id() (domain.Offset, error) {
+	text, err := r.bulk()
+	if err == nil && len(text) == 0 {
+		err = errReply
+	}
+	return domain.Offset(text), err
 }
 
 // cut reads as many bytes as a line says, and the end of the line after them.

@@ -2,6 +2,7 @@ package redisstream
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,8 @@ import (
 )
 
 // minimal is the rule of the package comment.
-var minimal = strings.Fields("on >secret resetchannels -@all ~socket.io ~{socket.io}:readers ~sio:session:* ~{sio:session:* " +
+var minimal = strings.Fields("on >secret resetchannels -@all ~socket.io ~{socket.io}:epoch ~{socket.io}:readers " +
+	"~sio:session:* ~{sio:session:* " +
 	"+ping +hello +auth +client|info +client|kill +info +xadd +xread +xrange +xinfo|stream " +
 	"+multi +exec +eval +evalsha +get +set +del +exists +rename +renamenx +hset +hgetall +hdel +pexpire")
 
@@ -38,7 +40,7 @@ func TestMinimalRights(t *testing.T) {
 	}
 	sessions := transport.Sessions()
 	s := &domain.Session{ID: "p", Socket: "s", Owner: "a", Revision: 1, KeepFor: time.Minute}
-	if err := sessions.Save(t.Context(), s); err != nil {
+	if err := errors.Join(sessions.Save(t.Context(), []*domain.Session{s})...); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := sessions.Claim(t.Context(), "p", "b"); err != nil {
@@ -46,6 +48,15 @@ func TestMinimalRights(t *testing.T) {
 	}
 	if err := errors.Join(sessions.GiveBack(t.Context(), "p", "b"), sessions.Delete(t.Context(), "p", "a")); err != nil {
 		t.Fatal(err)
+	}
+	if err := sessions.Renew(t.Context(), &domain.Lease{Node: "a", KeepFor: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sessions.Lease(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if held, err := transport.Log().Held(t.Context(), "/"); err != nil || held.Entries == 0 {
+		t.Errorf("the stream holds %+v, %v", held, err)
 	}
 }
 
@@ -70,5 +81,16 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 				transport.Close()
 			}
 		}
+	}
+}
+
+// TestTheEpochsKeyIsNamed takes away the right to the key beside the stream alone.
+func TestTheEpochsKeyIsNamed(t *testing.T) {
+	without := slices.DeleteFunc(slices.Clone(minimal), func(rule string) bool { return rule == "~{socket.io}:epoch" })
+	server := realredis.Start(t, realredis.WithUser("app", without...))
+	_, err := Connect(t.Context(), server.URLFor("app", "secret"), Config{})
+	if err == nil || !strings.Contains(err.Error(), "rights to the key {socket.io}:epoch: give it") ||
+		!strings.Contains(err.Error(), "~{socket.io}:epoch ") {
+		t.Errorf("without the key of the epoch: %v", err)
 	}
 }

@@ -13,6 +13,9 @@ var (
 	//go:embed lua/retry.lua
 	retryScript string
 
+	//go:embed lua/epoch.lua
+	epochLua string
+
 	//go:embed lua/session.lua
 	sessionLua string
 	//go:embed lua/save.lua
@@ -26,6 +29,7 @@ var (
 )
 
 var (
+	epochScript    = redis.NewScript(epochLua)
 	saveScript     = redis.NewScript(sessionLua + saveLua)
 	claimScript    = redis.NewScript(sessionLua + claimLua)
 	giveBackScript = redis.NewScript(sessionLua + giveBackLua)

@@ -24,6 +24,8 @@ type servers struct {
 	cluster *redis.ClusterClient
 	// shared is for sessions, replays and checks; in a cluster it is the same.
 	shared redis.UniversalClient
+	// asked are servers to ask instead of those that hold a key, for once.
+	asked redirections
 }
 
 // dialTimeout bounds the making of a connection.
@@ -76,9 +78,10 @@ func (s *servers) options(ctx context.Context, key string) (redis.Options, error
 	return *master.Options(), nil
 }
 
-// refresh looks again for who holds a key, after a server said that it does not.
-func (s *servers) refresh(ctx context.Context) {
+// refresh looks again for who holds a key, after a server may have said that it does not.
+func (s *servers) refresh(ctx context.Context, key string, answer error) {
 	if s.cluster != nil {
+		s.asked.note(key, answer)
 		s.cluster.ReloadState(ctx)
 	}
 }
@@ -99,6 +102,9 @@ func (s *servers) connect(ctx context.Context, key string, reply time.Duration) 
 		return nil, err
 	}
 	c := &connection{}
+	if addr := s.asked.take(key); addr != "" {
+		options.Addr, c.asking = addr, time.Now()
+	}
 	dial, greet := options.Dialer, options.OnConnect
 	options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if socket := c.takeFirst(); socket != nil {
@@ -148,6 +154,9 @@ func (s *servers) connect(ctx context.Context, key string, reply time.Duration) 
 // connection is a client with one connection at a time, and what is known of the connections that it has had.
 type connection struct {
 	client *redis.Client
+	// asking is when it was made to a server that did not own its slot; zero elsewhere.
+	asking time.Time
+	cargo  cargo // of the connection's owner
 
 	mu      sync.Mutex
 	first   net.Conn // not used yet; one of sockets
@@ -233,6 +242,9 @@ func (c *connection) close() {
 
 // isReply reports whether err is what a server answered, so that nothing is outstanding.
 func isReply(err error) bool {
+	if err == nil {
+		return false
+	}
 	var reply redis.Error
 	return errors.As(err, &reply) && !errors.Is(err, redis.Nil) && !errors.Is(err, redis.TxFailedErr)
 }

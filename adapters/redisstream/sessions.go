@@ -40,18 +40,74 @@ func newSessionKeys(session string) sessionKeys {
 	return sessionKeys{session: session, claimed: tag + ":claimed", claim: tag + ":claim"}
 }
 
-// Save stores a session; see ports.Sessions.
-func (s *Sessions) Save(ctx context.Context, session *domain.Session) error {
+// Save stores sessions, in pipelines of up to maxPipelined; see ports.Sessions.
+func (s *Sessions) Save(ctx context.Context, sessions []*domain.Session) []error {
+	ctx, cancel := s.withDeadline(ctx)
+	defer cancel()
+	errs := make([]error, len(sessions))
+	failed := false
+	for first := 0; first < len(sessions); first += maxPipelined {
+		last := min(first+maxPipelined, len(sessions))
+		s.saveSome(ctx, sessions[first:last], errs[first:last])
+	}
+	for i, err := range errs {
+		if err != nil {
+			errs[i], failed = fmt.Errorf("save a session: %w", err), true
+		}
+	}
+	if !failed {
+		return nil
+	}
+	return errs
+}
+
+// maxPipelined is how many sessions go to a server in one go, so that others get their turn in between.
+const maxPipelined = 500
+
+// saveSome saves sessions in one pipeline. A server that does not have the script gets it with one of them.
+func (s *Sessions) saveSome(ctx context.Context, sessions []*domain.Session, errs []error) {
+	args := make([][]any, len(sessions))
+	waiting := make([]int, 0, len(sessions))
+	for i, session := range sessions {
+		if args[i], errs[i] = saveArgs(session); errs[i] == nil {
+			waiting = append(waiting, i)
+		}
+	}
+	for len(waiting) > 0 {
+		answers := make([]*redis.Cmd, len(waiting))
+		_, _ = s.servers.shared.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for j, i := range waiting {
+				answers[j] = saveScript.EvalSha(ctx, pipe, s.keys(sessions[i].ID).all(), args[i]...)
+			}
+			return nil
+		})
+		var unscripted []int
+		for j, i := range waiting {
+			answer, err := answers[j].Text()
+			if redis.HasErrorPrefix(err, "NOSCRIPT") {
+				unscripted = append(unscripted, i)
+				continue
+			}
+			errs[i] = s.result(answer, err)
+		}
+		if len(unscripted) > 0 {
+			i := unscripted[0]
+			errs[i] = s.result(s.run(ctx, saveScript, sessions[i].ID, args[i]...))
+			unscripted = unscripted[1:]
+		}
+		waiting = unscripted
+	}
+}
+
+func saveArgs(session *domain.Session) ([]any, error) {
 	if session.KeepFor < time.Millisecond {
-		return errors.New("save a session: it must be kept for a millisecond at least")
+		return nil, errors.New("it must be kept for a millisecond at least")
 	}
 	value, err := encodeSession(session)
 	if err != nil {
-		return fmt.Errorf("save a session: %w", err)
+		return nil, err
 	}
-	answer, err := s.run(ctx, saveScript, session.ID, string(session.Owner), session.Revision,
-		value, session.KeepFor.Milliseconds())
-	return s.outcome("save a session", answer, err)
+	return []any{string(session.Owner), session.Revision, value, session.KeepFor.Milliseconds(), session.Claim}, nil
 }
 
 // Claim takes a session away from its owner; see ports.Sessions. A claim holds for Config.ClaimTimeout.
@@ -66,6 +122,8 @@ func (s *Sessions) Claim(
 		return nil, explain(err, "claim a session")
 	case answer == "":
 		return nil, fmt.Errorf("claim a session: %w", domain.ErrNoSession)
+	case answer == "claimed":
+		return nil, fmt.Errorf("claim a session: %w", domain.ErrSessionClaimed)
 	}
 	session, err := decodeSession(id, answer)
 	if err != nil {
@@ -87,27 +145,44 @@ func (s *Sessions) Delete(ctx context.Context, id domain.SessionID, owner domain
 }
 
 func (s *Sessions) run(ctx context.Context, script *redis.Script, id domain.SessionID, args ...any) (string, error) {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.config.PublishTimeout)
-		defer cancel()
-	}
-	keys := newSessionKeys(s.config.SessionKeyPrefix + string(id))
-	answer, err := script.Run(ctx, s.servers.shared, []string{keys.session, keys.claimed, keys.claim}, args...).Text()
+	ctx, cancel := s.withDeadline(ctx)
+	defer cancel()
+	answer, err := script.Run(ctx, s.servers.shared, s.keys(id).all(), args...).Text()
 	if errors.Is(err, redis.Nil) {
 		return "", nil
 	}
 	return answer, err
 }
 
-// outcome is the error of a script's answer: "ok" or "lost".
-func (*Sessions) outcome(doing, answer string, err error) error {
-	switch {
-	case err != nil:
-		return explain(err, doing)
-	case answer == "lost":
-		return fmt.Errorf("%s: %w", doing, domain.ErrSessionLost)
-	default:
+func (s *Sessions) keys(id domain.SessionID) sessionKeys {
+	return newSessionKeys(s.config.SessionKeyPrefix + string(id))
+}
+
+func (k sessionKeys) all() []string { return []string{k.session, k.claimed, k.claim} }
+
+func (s *Sessions) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, s.config.PublishTimeout)
+}
+
+// result is the error of a script's answer: "ok" or "lost".
+func (*Sessions) result(answer string, err error) error {
+	if err == nil && answer == "lost" {
+		return domain.ErrSessionLost
+	}
+	return err
+}
+
+// outcome is the same in words.
+func (s *Sessions) outcome(doing, answer string, err error) error {
+	switch err := s.result(answer, err); {
+	case err == nil:
 		return nil
+	case errors.Is(err, domain.ErrSessionLost):
+		return fmt.Errorf("%s: %w", doing, err)
+	default:
+		return explain(err, doing)
 	}
 }

@@ -24,8 +24,8 @@ const (
 )
 
 // encodeSession is the value under which a session is stored: base64 of a msgpack map, as Node.js writes it, with the
-// keys that it reads (sid, pid, rooms, data) and more that it ignores. The owner and the revision come first, in a
-// form of fixed width, where the scripts find them.
+// keys that it reads (sid, pid, rooms, data) and more that it ignores. The owner, the revision and the claim come
+// first, in a form of fixed width, where the scripts find them.
 func encodeSession(s *domain.Session) (string, error) {
 	if len(s.Owner) > maxOwner {
 		return "", fmt.Errorf("the owner's id is longer than %d bytes", maxOwner)
@@ -40,6 +40,9 @@ func encodeSession(s *domain.Session) (string, error) {
 		return "", err
 	}
 	keys := rest[0] - msgpackMap + 2
+	if s.Claim > 0 {
+		keys++
+	}
 	if rest[0] < msgpackMap || keys > maxMapKeys {
 		return "", errors.New("the session has too many fields")
 	}
@@ -50,6 +53,11 @@ func encodeSession(s *domain.Session) (string, error) {
 	data = appendMsgpackText(data, "rev")
 	data = append(data, msgpackUint64)
 	data = binary.BigEndian.AppendUint64(data, s.Revision)
+	if s.Claim > 0 {
+		data = appendMsgpackText(data, "claim")
+		data = append(data, msgpackUint64)
+		data = binary.BigEndian.AppendUint64(data, s.Claim)
+	}
 	data = append(data, rest[1:]...)
 	return base64.StdEncoding.EncodeToString(data), nil
 }
@@ -58,7 +66,7 @@ func appendMsgpackText(dst []byte, text string) []byte {
 	return append(append(dst, msgpackText|byte(len(text))), text...)
 }
 
-// sessionJSON is the value without the owner and the revision.
+// sessionJSON is the value without what comes first.
 func sessionJSON(s *domain.Session) (json []byte, attachments [][]byte) {
 	text := func(key, value string) {
 		json = append(json, ',', '"')
@@ -106,6 +114,12 @@ func sessionJSON(s *domain.Session) (json []byte, attachments [][]byte) {
 	text("began", string(s.Began))
 	text("asof", string(s.AsOf))
 	text("epoch", string(s.Epoch))
+	if s.Away {
+		json = append(json, `,"away":true`...)
+	}
+	if s.Returning {
+		json = append(json, `,"coming":true`...)
+	}
 	json = append(json, `,"keep":`...)
 	json = strconv.AppendInt(json, s.KeepFor.Milliseconds(), 10)
 	return append(json, '}'), attachments
@@ -144,6 +158,12 @@ func decodeSession(id domain.SessionID, value string) (*domain.Session, error) {
 			s.AsOf = domain.Offset(text)
 		case "epoch":
 			s.Epoch = domain.Epoch(text)
+		case "away":
+			s.Away = string(part) == "true"
+		case "coming":
+			s.Returning = string(part) == "true"
+		case "claim":
+			s.Claim, _ = parseDigits(string(part))
 		case "keep":
 			ms, _ := parseDigits(string(part))
 			s.KeepFor = time.Duration(min(ms, 1<<40)) * time.Millisecond

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -185,6 +186,37 @@ func (p *placed) wait(t *testing.T, events, streams int) {
 		case <-p.seen:
 		case <-late:
 			t.Fatalf("%d events came, want %d; positions in %d streams, want %d", gotEvents, events, gotStreams, streams)
+		}
+	}
+}
+
+// TestCase03_NumbersBelongToAStream: a publisher counts in each of its streams by itself, or a reader of one would find
+// holes.
+func TestCase03_NumbersBelongToAStream(t *testing.T) {
+	server := realredis.Start(t)
+	config, err := Config{Streams: 2, NonNegativeStreams: true}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := open(t, server.Addr(), config)
+	for i, namespace := range []string{"/a", "/b", "/a", "/a", "/b"} {
+		m := broadcast(t, strconv.Itoa(i))
+		m.Namespace = namespace
+		if _, err := transport.Log().Append(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for namespace, want := range map[string][]string{"/a": {"1", "2", "3"}, "/b": {"1", "2"}} {
+		entries, err := server.Client().XRange(t.Context(), config.streamOf(namespace), "-", "+").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var numbers []string
+		for _, e := range entries {
+			numbers = append(numbers, e.Values["seq"].(string))
+		}
+		if !slices.Equal(numbers, want) {
+			t.Errorf("the stream of %s has the numbers %v, want %v", namespace, numbers, want)
 		}
 	}
 }

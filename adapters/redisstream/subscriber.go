@@ -24,6 +24,7 @@ type Subscriber struct {
 	servers *servers
 	owns    bool // whether servers is closed with it
 	local   *standings
+	echoes  *echoBook // of the publisher beside it; nil without one
 
 	mu      sync.Mutex
 	readers map[*reader]struct{}
@@ -67,12 +68,12 @@ func newSubscriber(servers *servers, config Config) *Subscriber {
 func (s *Subscriber) Tail(
 	ctx context.Context, stream string, after domain.Offset, h watermill.TailHandler,
 ) (ports.Subscription, error) {
-	return s.tail(ctx, stream, after, h, s.config.paced())
+	return s.tail(ctx, stream, after, h, s.config.paced(), true)
 }
 
-// tail is Tail; publishers wait for readers that are paced.
+// tail is Tail; publishers wait for readers that are paced, and those that are named tell the stream's epoch.
 func (s *Subscriber) tail(
-	ctx context.Context, stream string, after domain.Offset, h watermill.TailHandler, paced bool,
+	ctx context.Context, stream string, after domain.Offset, h watermill.TailHandler, paced, named bool,
 ) (ports.Subscription, error) {
 	from, err := s.config.positionIn(after, stream)
 	if err != nil {
@@ -91,8 +92,13 @@ func (s *Subscriber) tail(
 		return nil, explain(err, "read "+stream)
 	}
 	at, gap := startPlace(stream, from.start(info), info)
+	if named {
+		if at.epoch, err = agree(ctx, s.servers.shared, stream, 0, epoch(0).next()); err != nil {
+			return nil, explain(err, "read "+stream)
+		}
+	}
 	r := newReader(s, at, h)
-	r.gap = gap
+	r.gap, r.named = gap, named
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -102,8 +108,25 @@ func (s *Subscriber) tail(
 	if paced {
 		r.standing = s.local.enter(stream)
 	}
-	s.running.Go(r.run)
+	r.batch.echoes = s.echoesFor(stream, h)
+	if r.batch.echoes == nil {
+		s.running.Go(r.run)
+		return r, nil
+	}
+	s.echoes.readers.Add(1)
+	s.running.Go(func() {
+		defer s.echoes.readers.Add(-1)
+		r.run()
+	})
 	return r, nil
+}
+
+// echoesFor are the echoes of a stream, for a handler that can do with them; nil for another.
+func (s *Subscriber) echoesFor(stream string, h watermill.TailHandler) *echoes {
+	if _, ok := h.(watermill.EchoHandler); !ok || s.echoes == nil {
+		return nil
+	}
+	return s.echoes.of(stream)
 }
 
 func (s *Subscriber) isClosed() bool {
@@ -136,7 +159,7 @@ func readInfo(command *redis.XInfoStreamCmd) (streamInfo, error) {
 // refused (Nack) comes again after a short pause. What cannot be read, and what is missing, goes to Config.Notice.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	a := newAcknowledged(ctx, topic, s.config.Notice)
-	tail, err := s.tail(ctx, topic, s.config.After, a, false)
+	tail, err := s.tail(ctx, topic, s.config.After, a, false, false)
 	if err != nil {
 		a.end()
 		return nil, err

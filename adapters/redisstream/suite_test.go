@@ -12,9 +12,9 @@ import (
 	"github.com/roombus/roombus/internal/testkit/realredis"
 )
 
-// suiteFeatures says of Watermill's own suite what is true of us. What is not claimed, the suite skips: consumer
-// groups (every subscriber gets every message; examples/audit has a group on our streams), and delivery exactly once,
-// because a message that is refused comes again.
+// suiteFeatures says of Watermill's own suite what is true of us. What is not claimed are consumer groups (every
+// subscriber gets every message; examples/audit has a group on our streams), and delivery exactly once, because a
+// message that is refused comes again.
 func suiteFeatures() tests.Features {
 	return tests.Features{
 		GuaranteedOrder:                  true,
@@ -51,8 +51,30 @@ func suiteConstructor(server *realredis.Server) tests.PubSubConstructor {
 	}
 }
 
-// TestWatermillSuite is what Watermill asks of every Pub/Sub, but for its TestReconnect, in whose place stands
+// TestWatermillSuite is what Watermill asks of every Pub/Sub (tests.TestPubSub), but for two tests that would skip
+// themselves: TestConsumerGroups, which is not claimed, and TestReconnect, in whose place stands
 // TestWatermillSuiteReconnect.
 func TestWatermillSuite(t *testing.T) {
-	tests.TestPubSub(t, suiteFeatures(), suiteConstructor(realredis.Start(t)), nil)
+	constructor := suiteConstructor(realredis.Start(t))
+	for name, test := range map[string]func(*testing.T, tests.TestContext, tests.PubSubConstructor){
+		"TestPublishSubscribe":                  tests.TestPublishSubscribe,
+		"TestConcurrentSubscribe":               tests.TestConcurrentSubscribe,
+		"TestConcurrentSubscribeMultipleTopics": tests.TestConcurrentSubscribeMultipleTopics,
+		"TestResendOnError":                     tests.TestResendOnError,
+		"TestNoAck":                             tests.TestNoAck,
+		"TestContinueAfterSubscribeClose":       tests.TestContinueAfterSubscribeClose,
+		"TestConcurrentClose":                   tests.TestConcurrentClose,
+		"TestContinueAfterErrors":               tests.TestContinueAfterErrors,
+		"TestPublishSubscribeInOrder":           tests.TestPublishSubscribeInOrder,
+		"TestPublisherClose":                    tests.TestPublisherClose,
+		"TestTopic":                             tests.TestTopic,
+		"TestMessageCtx":                        tests.TestMessageCtx,
+		"TestSubscribeCtx":                      tests.TestSubscribeCtx,
+		"TestNewSubscriberReceivesOldMessages":  tests.TestNewSubscriberReceivesOldMessages,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, tests.TestContext{TestID: tests.NewTestID(), Features: suiteFeatures()}, constructor)
+		})
+	}
 }

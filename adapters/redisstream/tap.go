@@ -6,16 +6,25 @@ import (
 	"net"
 	"slices"
 	"syscall"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // tap is a socket that keeps the answer to XREAD, and hands go-redis a plain OK in its place. Everything else passes:
 // other commands, errors, deadlines. So connections, rights and time-outs stay go-redis' affair, while the entries,
 // which are nearly all that is ever read, are taken out of one buffer that is used again and again: go-redis would
 // make a map of each entry, with two allocations a field, or one growing buffer for each answer.
+//
+// What a publisher writes goes the same way (see [connection.exchange]): go-redis sends a short command, and the tap
+// what that stands for.
 type tap struct {
 	net.Conn
-	// armed says that XREAD was sent and its answer is still to come.
+	cargo *cargo
+	// armed says that what was sent has an answer to keep, which is still to come; left how many answers that is.
 	armed bool
+	left  int
+	// refusable says that an error in the place of the answer is go-redis' to read.
+	refusable bool
 	// buffer holds what was read since XREAD was sent, its first kept bytes the answer. What stands between given and
 	// its end go-redis has still to get, after what is left of instead.
 	buffer      []byte
@@ -26,6 +35,10 @@ type tap struct {
 const (
 	// tapped is how go-redis writes the beginning of a reader's XREAD.
 	tapped = "*8\r\n$5\r\nxread\r\n"
+	// carried is the command that stands for a cargo, and how go-redis writes it. A server that ever saw it would
+	// refuse it.
+	carrier = "roombus:cargo"
+	carried = "*1\r\n$13\r\nroombus:cargo\r\n"
 	// minTapRead is how much a read asks the socket for, maxTapBuffer how much memory is kept from answer to answer.
 	minTapRead, maxTapBuffer = 16 << 10, 4 << 20
 )
@@ -39,7 +52,7 @@ func (c *connection) tapping(dial dialer) dialer {
 		if err != nil {
 			return nil, err
 		}
-		t := &tap{Conn: socket}
+		t := &tap{Conn: socket, cargo: &c.cargo}
 		c.mu.Lock()
 		c.tap = t
 		c.mu.Unlock()
@@ -55,6 +68,23 @@ type systemTap struct {
 	syscall.Conn
 }
 
+// cargo is what a connection sends past go-redis: whole commands, and how many.
+type cargo struct {
+	request []byte
+	answers int
+}
+
+// exchange sends commands past go-redis, and returns the answers to them, errors included. They are the connection's
+// again with the next exchange. An error is that of the connection: nothing of the answers is known then.
+func (c *connection) exchange(ctx context.Context, request []byte, answers int) ([]byte, error) {
+	c.cargo = cargo{request, answers}
+	defer func() { c.cargo = cargo{} }()
+	if err := c.client.Process(ctx, redis.NewStatusCmd(ctx, carrier)); err != nil {
+		return nil, err
+	}
+	return c.answer(), nil
+}
+
 // answer is what came in answer to the last XREAD. It is the connection's again with the next one.
 func (c *connection) answer() []byte {
 	c.mu.Lock()
@@ -62,15 +92,27 @@ func (c *connection) answer() []byte {
 	return c.tap.buffer[:c.tap.kept]
 }
 
-// Write arms the tap when it sends XREAD.
+// Write arms the tap when it sends XREAD, or a cargo.
 func (t *tap) Write(p []byte) (int, error) {
-	if bytes.HasPrefix(p, []byte(tapped)) {
-		if cap(t.buffer) > maxTapBuffer {
-			t.buffer = nil
+	switch {
+	case bytes.HasPrefix(p, []byte(tapped)):
+		t.arm(1, true)
+	case string(p) == carried && t.cargo.answers > 0:
+		t.arm(t.cargo.answers, false)
+		if _, err := t.Conn.Write(t.cargo.request); err != nil {
+			return 0, err
 		}
-		t.armed, t.buffer, t.kept, t.given, t.instead = true, t.buffer[:0], 0, 0, ""
+		return len(p), nil
 	}
 	return t.Conn.Write(p)
+}
+
+func (t *tap) arm(answers int, refusable bool) {
+	if cap(t.buffer) > maxTapBuffer {
+		t.buffer = nil
+	}
+	t.armed, t.left, t.refusable = true, answers, refusable
+	t.buffer, t.kept, t.given, t.instead = t.buffer[:0], 0, 0, ""
 }
 
 // Read keeps the answer that is waited for, and hands over the rest.
@@ -92,11 +134,11 @@ func (t *tap) Read(p []byte) (int, error) {
 	return t.Conn.Read(p)
 }
 
-// keep reads until the whole answer is there. An error is not kept: it is for go-redis.
+// keep reads until the whole answer is there. An error in its place is not kept: it is for go-redis.
 func (t *tap) keep() error {
-	scan := frame{left: 1}
+	scan := frame{left: t.left}
 	for {
-		if len(t.buffer) > 0 && (t.buffer[0] == '-' || t.buffer[0] == '!') {
+		if t.refusable && len(t.buffer) > 0 && (t.buffer[0] == '-' || t.buffer[0] == '!') {
 			return nil
 		}
 		whole, err := scan.scan(t.buffer)

@@ -3,6 +3,7 @@ package redisstream
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -34,7 +35,7 @@ func throughTap(t *testing.T, command, answer string, piece int) (read, kept str
 		}
 		server <- nil
 	}()
-	c := &tap{Conn: near}
+	c := &tap{Conn: near, cargo: &cargo{}}
 	if _, err := io.WriteString(c, command); err != nil {
 		t.Fatal(err)
 	}
@@ -75,10 +76,51 @@ func TestTapKeepsEntriesAlone(t *testing.T) {
 	}
 }
 
+// TestTapCarriesCargo: what a publisher sends goes in the place of a short command, and its answers stay with the tap.
+func TestTapCarriesCargo(t *testing.T) {
+	const request, answers = "*1\r\n$5\r\nmulti\r\n*1\r\n$4\r\nexec\r\n", "-ERR no\r\n*1\r\n$3\r\n1-1\r\n"
+	for _, piece := range []int{1, 7, 1 << 20} {
+		near, far := net.Pipe()
+		served := make(chan error, 1)
+		go func() {
+			defer far.Close()
+			got := make([]byte, len(request))
+			if _, err := io.ReadFull(far, got); err != nil || string(got) != request {
+				served <- fmt.Errorf("the server read %q: %w", got, err)
+				return
+			}
+			for rest := answers; rest != ""; {
+				n := min(piece, len(rest))
+				if _, err := io.WriteString(far, rest[:n]); err != nil {
+					served <- err
+					return
+				}
+				rest = rest[n:]
+			}
+			served <- nil
+		}()
+		c := &tap{Conn: near, cargo: &cargo{[]byte(request), 2}}
+		if n, err := io.WriteString(c, carried); err != nil || n != len(carried) {
+			t.Fatalf("wrote %d bytes: %v", n, err)
+		}
+		read, err := io.ReadAll(c)
+		if err != nil || string(read) != "+OK\r\n" {
+			t.Errorf("in pieces of %d: go-redis reads %q, %v", piece, read, err)
+		}
+		if got := string(c.buffer[:c.kept]); got != answers {
+			t.Errorf("in pieces of %d: kept %q, want %q", piece, got, answers)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		near.Close()
+	}
+}
+
 func TestTapGoesOnWithTheNextAnswer(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
-	c := &tap{Conn: near}
+	c := &tap{Conn: near, cargo: &cargo{}}
 	served := make(chan error, 1)
 	go func() {
 		defer far.Close()
@@ -116,7 +158,7 @@ func TestTapRefusesWhatIsNoAnswer(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	c := &tap{Conn: near}
+	c := &tap{Conn: near, cargo: &cargo{}}
 	served := make(chan error, 1)
 	go func() {
 		_, err := io.ReadFull(far, make([]byte, len(tapped)))

@@ -45,6 +45,7 @@ func New(client redis.UniversalClient, config Config) (*Transport, error) {
 		publisher: newPublisher(s, config), subscriber: newSubscriber(s, config), sessions: newSessions(s, config),
 	}
 	t.publisher.local = t.subscriber.local
+	t.subscriber.echoes = t.publisher.echoes
 	t.log, err = watermill.NewLog(t.publisher, t.subscriber, watermill.Config{
 		Topic: config.streamOf, Topics: config.streams(), OnePosition: true,
 	})
@@ -60,8 +61,8 @@ func New(client redis.UniversalClient, config Config) (*Transport, error) {
 	return t, nil
 }
 
-// Connect makes a transport from a URL (see [ParseURL]) and checks it as [Transport.Check] does; warnings are not
-// returned. Close closes all connections. No error contains the URL or its password.
+// Connect makes a transport from a URL (see [ParseURL]) and checks it as [Transport.Check] does; Config.OnWarning is told
+// of its warnings. Close closes all connections. No error contains the URL or its password.
 func Connect(ctx context.Context, url string, config Config) (*Transport, error) {
 	client, err := ParseURL(url)
 	if err != nil {
@@ -72,8 +73,14 @@ func Connect(ctx context.Context, url string, config Config) (*Transport, error)
 		return nil, errors.Join(err, client.Close())
 	}
 	t.client = client
-	if _, err := t.Check(ctx); err != nil {
+	warnings, err := t.Check(ctx)
+	if err != nil {
 		return nil, errors.Join(err, t.Close())
+	}
+	for _, warning := range warnings {
+		if config.OnWarning != nil {
+			config.OnWarning(warning)
+		}
 	}
 	return t, nil
 }

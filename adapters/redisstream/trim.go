@@ -3,6 +3,7 @@ package redisstream
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/roombus/roombus/domain"
@@ -16,20 +17,20 @@ const thresholdAt = 2
 
 // trimming are the arguments of XADD that say what an append leaves of the stream. With a retention its threshold is
 // none yet; see [Config.oldest].
-func (c Config) trimming() []any {
-	operator, strategy, threshold := "~", "maxlen", any(c.MaxLength)
+func (c Config) trimming() []string {
+	operator, strategy, threshold := "~", "maxlen", strconv.FormatInt(c.MaxLength, 10)
 	if c.TrimExactly {
 		operator = "="
 	}
 	if c.Retention > 0 {
 		strategy, threshold = "minid", "0"
 	}
-	args := []any{strategy, operator, threshold}
+	args := []string{strategy, operator, threshold}
 	switch {
 	case c.TrimLimit > 0:
-		args = append(args, "limit", c.TrimLimit)
+		args = append(args, "limit", strconv.FormatInt(c.TrimLimit, 10))
 	case c.TrimLimit == NoTrimLimit:
-		args = append(args, "limit", 0)
+		args = append(args, "limit", "0")
 	}
 	return args
 }

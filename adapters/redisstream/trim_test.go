@@ -1,7 +1,6 @@
 package redisstream
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,11 +28,7 @@ func TestTrimmingArguments(t *testing.T) {
 			t.Errorf("%+v: %v", c.config, err)
 			continue
 		}
-		var words []string
-		for _, arg := range config.trimming() {
-			words = append(words, fmt.Sprint(arg))
-		}
-		if got := strings.Join(words, " "); got != c.want {
+		if got := strings.Join(config.trimming(), " "); got != c.want {
 			t.Errorf("%+v trims by %q, want %q", c.config, got, c.want)
 		}
 	}
@@ -68,10 +63,7 @@ func TestExactTrimming(t *testing.T) {
 func TestRetention(t *testing.T) {
 	server := realredis.Start(t)
 	proxy := faultproxy.Start(t, server.Addr())
-	fields, err := appendFields(nil, mustEncode(t, broadcast(t, "old")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fields := storedPairs(t, mustEncode(t, broadcast(t, "old")))
 	add := func(age time.Duration) {
 		t.Helper()
 		id := strconv.FormatInt(time.Now().Add(-age).UnixMilli(), 10)

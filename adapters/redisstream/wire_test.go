@@ -80,9 +80,25 @@ func encode(t testing.TB, m *domain.Message) (pairs []string) {
 	if err != nil {
 		t.Fatalf("encode: %v", err)
 	}
-	pairs, err = appendFields(nil, encoded)
+	return storedPairs(t, encoded)
+}
+
+// storedPairs are the names and values with which a Watermill message is stored, without its numbers.
+func storedPairs(t testing.TB, m *message.Message) (pairs []string) {
+	t.Helper()
+	var d watermill.Draft
+	draft(&d, m)
+	e, err := (&Publisher{echoes: newEchoBook("")}).outgoing(&d)
 	if err != nil {
 		t.Fatalf("marshal: %v", err)
+	}
+	r := reply{rest: e.words}
+	for range e.count {
+		word, err := r.bulk()
+		if err != nil {
+			t.Fatalf("read what was written: %v", err)
+		}
+		pairs = append(pairs, string(word))
 	}
 	return pairs
 }

@@ -5,88 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
-
-	"github.com/roombus/roombus/adapters/watermill"
 	"github.com/roombus/roombus/domain"
 )
-
-// outgoing is a message on its way into a stream.
-type outgoing struct {
-	// args is the XADD without the numbers, which come last; numbered is the part of it that does not change.
-	args     []any
-	fields   int // where the fields begin in args
-	numbered int
-	size     int64
-	room     func() // gives back its room in the queue
-	deadline time.Time
-	once     bool // not to be sent again after an attempt of unknown outcome
-
-	// Of the writer's goroutine.
-	sequence uint64
-
-	// Guarded by the writer's mu until done is closed.
-	sent   bool // an attempt of unknown outcome may have stored it
-	over   bool // its outcome is decided
-	offset domain.Offset
-	err    error
-	done   chan struct{}
-}
-
-// trimAt is where the trimming begins in an outgoing's args, after XADD and the stream.
-const trimAt = 2
-
-// newOutgoing copies what it needs of m, which belongs to the caller again as soon as that stops waiting.
-func newOutgoing(stream string, m *message.Message, trim []any) (*outgoing, error) {
-	fields, err := appendFields(make([]string, 0, 2*len(m.Metadata)+4), m)
-	if err != nil {
-		return nil, err
-	}
-	const before, numbers = 3, 6 // the words of XADD; the names and values of pub, seq, skip
-	args := make([]any, 0, before+len(trim)+len(fields)+numbers)
-	args = append(append(append(args, "xadd", stream), trim...), "*")
-	e := &outgoing{fields: len(args), done: make(chan struct{})}
-	for i := 0; i < len(fields); i += 2 {
-		name, value := fields[i], fields[i+1]
-		switch name {
-		case watermill.FieldPublisher, watermill.FieldSequence, watermill.FieldSkipped:
-			// A message that was received and is published again has the numbers of its first life.
-		default:
-			args = append(args, name, value)
-			e.size += int64(len(name) + len(value))
-		}
-	}
-	e.args, e.numbered = args, len(args)
-	return e, nil
-}
-
-// number writes the numbers behind the fields.
-func (e *outgoing) number(publisher domain.PublisherID, skipped uint64) {
-	e.args = append(e.args[:e.numbered], watermill.FieldPublisher, string(publisher),
-		watermill.FieldSequence, strconv.FormatUint(e.sequence, 10))
-	if skipped > 0 {
-		e.args = append(e.args, watermill.FieldSkipped, strconv.FormatUint(skipped, 10))
-	}
-}
-
-// decide sets the outcome; the writer's mu is held.
-func (e *outgoing) decide(offset domain.Offset, err error) {
-	if e.over {
-		return
-	}
-	e.over, e.offset, e.err = true, offset, err
-	e.room()
-	close(e.done)
-}
 
 // The size of a flush.
 const (
 	maxFlush      = 256
 	maxFlushBytes = 1 << 20
+	// maxKeptRequest is how much memory for a request is kept for the next one: one message may be larger than a flush.
+	maxKeptRequest = 2 * maxFlushBytes
 )
 
 // writer brings one stream's messages into it, one flush at a time.
@@ -94,16 +24,25 @@ type writer struct {
 	publisher *Publisher
 	stream    string
 	window    *window // nil without flow control
-	most      int     // messages in a flush
+	echoes    *echoes
+	most      int // messages in a flush
 
 	mu       sync.Mutex
 	waiting  []*outgoing
+	flushing []*outgoing // the flush that is under way
+	first    *outgoing   // of it, that has no outcome yet
 	finished bool
 	wake     chan struct{}
-	lastErr  error // why the last attempt failed
+	lastErr  error         // why the last attempt failed
+	clock    *time.Timer   // when the first of those runs out of time whose deadlines are the writer's to watch
+	watching bool          // the clock is set
+	gaveUp   chan struct{} // has something in it when first was given up by its caller
 
 	// Of the writer's goroutine.
 	conn     *connection
+	request  []byte // what is sent, in memory that is used again
+	live     []*outgoing
+	answers  []answer
 	sequence uint64
 	// skipped counts the numbers given up since the last one that was stored.
 	skipped uint64
@@ -114,7 +53,10 @@ type writer struct {
 }
 
 func newWriter(p *Publisher, stream string) *writer {
-	w := &writer{publisher: p, stream: stream, most: maxFlush, wake: make(chan struct{}, 1)}
+	w := &writer{
+		publisher: p, stream: stream, most: maxFlush, echoes: p.echoes.of(stream),
+		wake: make(chan struct{}, 1), gaveUp: make(chan struct{}, 1),
+	}
 	if p.config.paced() {
 		w.window = newWindow(p, stream)
 		w.most = min(maxFlush, int(w.window.quantum))
@@ -123,10 +65,51 @@ func newWriter(p *Publisher, stream string) *writer {
 }
 
 func (w *writer) add(e *outgoing) {
+	e.writer = w
 	w.mu.Lock()
 	w.waiting = append(w.waiting, e)
+	if e.patience && !w.watching {
+		w.watch(e.deadline)
+	}
+	first := len(w.waiting) == 1
 	w.mu.Unlock()
-	w.signal()
+	if first {
+		w.signal()
+	}
+}
+
+// watch sets the clock; mu is held.
+func (w *writer) watch(deadline time.Time) {
+	w.watching = true
+	if w.clock == nil {
+		w.clock = time.AfterFunc(time.Until(deadline), w.expire)
+		return
+	}
+	w.clock.Reset(time.Until(deadline))
+}
+
+// expire decides for the messages whose time is over and whose callers' contexts do not say so. One clock a writer
+// does for all what a context with a deadline would do for each. It is called by the clock.
+func (w *writer) expire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watching = false
+	now := time.Now()
+	var next time.Time
+	for _, list := range [...][]*outgoing{w.flushing, w.waiting} {
+		for _, e := range list {
+			switch {
+			case e.over || !e.patience:
+			case !e.deadline.After(now):
+				w.giveUp(e, context.DeadlineExceeded)
+			case next.IsZero() || e.deadline.Before(next):
+				next = e.deadline
+			}
+		}
+	}
+	if !next.IsZero() {
+		w.watch(next)
+	}
 }
 
 func (w *writer) finish() {
@@ -147,6 +130,14 @@ func (w *writer) signal() {
 func (w *writer) abandon(e *outgoing, cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.giveUp(e, cause)
+}
+
+// giveUp decides for a message that is not waited for any longer; mu is held.
+func (w *writer) giveUp(e *outgoing, cause error) {
+	if e.over {
+		return
+	}
 	outcome := domain.ErrNotPublished
 	if e.sent {
 		outcome = domain.ErrUnknown
@@ -155,11 +146,18 @@ func (w *writer) abandon(e *outgoing, cause error) {
 		cause = fmt.Errorf("%w (%w)", cause, w.lastErr)
 	}
 	e.decide("", fmt.Errorf("%w: %w", outcome, cause))
+	if e == w.first {
+		select {
+		case w.gaveUp <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // run flushes until the writer is finished and nothing waits.
 func (w *writer) run() {
 	defer w.disconnect()
+	defer w.stopClock()
 	for {
 		batch, finished := w.take()
 		switch {
@@ -173,23 +171,35 @@ func (w *writer) run() {
 	}
 }
 
+// stopClock is called when nothing waits any more: a clock that rings at this moment finds nothing to do.
+func (w *writer) stopClock() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.clock != nil {
+		w.clock.Stop()
+	}
+}
+
 // take takes what waits, as much as fits into a flush.
 func (w *writer) take() (batch []*outgoing, finished bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n, bytes := 0, int64(0)
-	for n < len(w.waiting) && n < w.most && (n == 0 || bytes+w.waiting[n].size <= maxFlushBytes) {
+	batch = w.flushing[:0]
+	n, bytes := 0, 0
+	for n < len(w.waiting) && n < w.most && (n == 0 || bytes+len(w.waiting[n].words) <= maxFlushBytes) {
 		e := w.waiting[n]
 		n++
 		if e.over {
+			e.release()
 			continue
 		}
-		bytes += e.size
+		bytes += len(e.words)
 		batch = append(batch, e)
 	}
 	rest := copy(w.waiting, w.waiting[n:])
 	clear(w.waiting[rest:])
 	w.waiting = w.waiting[:rest]
+	w.flushing = batch
 	return batch, w.finished && rest == 0
 }
 
@@ -199,6 +209,7 @@ func (w *writer) flush(batch []*outgoing) {
 		w.sequence++
 		e.sequence = w.sequence
 	}
+	w.echoes.keep(batch)
 	f := &flush{writer: w, batch: batch, base: w.last}
 	for attempt := 0; f.begin(); attempt++ {
 		if attempt > 0 {
@@ -211,26 +222,38 @@ func (w *writer) flush(batch []*outgoing) {
 			f.try()
 		}
 	}
-	stored := int64(0)
-	for _, e := range batch {
+	stored := w.finishFlush(batch)
+	if w.window != nil {
+		w.window.appended(stored)
+	}
+}
+
+// finishFlush lets go of a batch whose messages all have their outcome, and returns how many are stored.
+func (w *writer) finishFlush(batch []*outgoing) (stored int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, e := range batch {
 		if e.err == nil {
 			w.skipped = 0
 			stored++
 		} else {
 			w.skipped++
 		}
+		e.release()
+		batch[i] = nil
 	}
-	if w.window != nil {
-		w.window.appended(stored)
+	clear(w.live)
+	w.flushing, w.live, w.first = w.flushing[:0], w.live[:0], nil
+	if cap(w.request) > maxKeptRequest {
+		w.request = nil
 	}
+	return stored
 }
 
-// flush is one batch until its outcome is known.
+// flush is one batch until its outcome is known. The part of it that has no outcome yet is live.
 type flush struct {
 	*writer
 	batch []*outgoing
-	// live is the part of batch that has no outcome yet.
-	live []*outgoing
 	// base is the last position that was known before the first attempt.
 	base domain.Offset
 	// open says that an attempt was made whose outcome is not known: from then on only the script may append.
@@ -241,28 +264,24 @@ type flush struct {
 func (f *flush) begin() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.live = f.live[:0]
-	skipped := f.skipped
-	var oldest any
-	if config := &f.publisher.config; config.Retention > 0 {
-		oldest = config.oldest(f.last)
-	}
+	f.live, f.first = f.live[:0], nil
 	for _, e := range f.batch {
 		if e.once && e.sent {
 			e.decide("", fmt.Errorf("%w: a volatile message is sent once (%w)", domain.ErrUnknown, f.lastErr))
 		}
-		if e.over {
-			skipped++
-			continue
+		if !e.over {
+			f.live = append(f.live, e)
 		}
-		e.number(f.publisher.id, skipped)
-		if oldest != nil {
-			e.args[trimAt+thresholdAt] = oldest
-		}
-		skipped = 0
-		f.live = append(f.live, e)
 	}
-	return len(f.live) > 0
+	if len(f.live) == 0 {
+		return false
+	}
+	f.first = f.live[0]
+	select {
+	case <-f.gaveUp: // it was said of another one
+	default:
+	}
+	return true
 }
 
 // Pauses between attempts, before jitter.
@@ -273,7 +292,7 @@ func (f *flush) pause(attempt int) {
 	pause := min(minRetryPause<<min(attempt-1, 10), maxRetryPause)
 	select {
 	case <-time.After(pause/2 + rand.N(pause/2)):
-	case <-f.live[0].done:
+	case <-f.gaveUp:
 	}
 }
 
@@ -312,9 +331,9 @@ func (f *flush) try() {
 func (f *flush) deadline() time.Time {
 	const bytesPerSecond = 1 << 20
 	var last time.Time
-	var bytes int64
+	bytes := 0
 	for _, e := range f.live {
-		bytes += e.size
+		bytes += len(e.words)
 		if e.deadline.After(last) {
 			last = e.deadline
 		}
@@ -337,6 +356,9 @@ var errCannotFence = errors.New("the user may not run CLIENT KILL, so it cannot 
 
 // prepare sees to a connection, and to the end of older ones.
 func (w *writer) prepare(ctx context.Context) error {
+	if w.conn != nil && w.conn.stale() {
+		w.disconnect()
+	}
 	if w.conn == nil {
 		conn, err := w.publisher.servers.connect(ctx, w.stream, 2*w.publisher.config.PublishTimeout)
 		if err != nil {
@@ -360,6 +382,10 @@ func (w *writer) prepare(ctx context.Context) error {
 			return err
 		}
 		w.loose = w.loose[1:]
+	}
+	if err := w.conn.ask(ctx); err != nil {
+		w.disconnect()
+		return err
 	}
 	return nil
 }
@@ -431,7 +457,7 @@ func (f *flush) refused(err error) {
 	f.disconnect()
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
-	f.publisher.servers.refresh(ctx)
+	f.publisher.servers.refresh(ctx, f.stream, err)
 }
 
 // outstanding deals with an attempt that got no answer: its connection must end before anything else is sent.

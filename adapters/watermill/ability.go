@@ -15,8 +15,20 @@ import (
 // fixed, in what it stores and not in the message.
 type Appender interface {
 	// Append stores a message and returns its position, or domain.ErrNotPublished or domain.ErrUnknown, wrapped with
-	// the reason. With Once it is sent once at the most. m is read until Append returns.
-	Append(ctx context.Context, topic string, m *message.Message, attempts Attempts) (domain.Offset, error)
+	// the reason. With Once it is sent once at the most. d is read until Append returns.
+	Append(ctx context.Context, topic string, d *Draft, attempts Attempts) (domain.Offset, error)
+}
+
+// Draft is a message on its way to a broker, as a [Received] is on its way back: a Log makes no Watermill message.
+type Draft struct {
+	// UUID is Watermill's; empty for none.
+	UUID string
+	// Fields are the metadata in the order in which they are stored, no name twice; those of Node.js are the first.
+	Fields []Field
+	// Payload is the payload.
+	Payload []byte
+	// Message, if not nil, is what all of this says, for a [NewEcho] of it.
+	Message *domain.Message
 }
 
 // Attempts says whether an append may be tried again after an attempt of unknown outcome.
@@ -43,6 +55,13 @@ type TailHandler interface {
 	HandleNotice(n domain.Notice)
 }
 
+// EchoHandler is a TailHandler that can do with an Echo in the place of fields and payload.
+type EchoHandler interface {
+	TailHandler
+	// TakesEchoes does nothing.
+	TakesEchoes()
+}
+
 // Field is a name and a value of a message's metadata.
 type Field struct{ Name, Value string }
 
@@ -58,6 +77,10 @@ type Received struct {
 	Fields []Field
 	// Payload is the payload.
 	Payload []byte
+	// Echo, where a handler is an [EchoHandler], is what this process itself has stored there by a Draft, as [NewEcho]
+	// has made it. It is the handler's. There is no payload then, and the fields are only those that the publisher has
+	// added: the numbers.
+	Echo *domain.Entry
 	// Err says why the message could not be unmarshalled; without it, it is nil.
 	Err error
 }
@@ -97,4 +120,10 @@ type Range struct {
 type Comparer interface {
 	// Compare orders two positions, as ports.Log.Compare has it.
 	Compare(a, b domain.Offset) int
+}
+
+// Holder is a message.Subscriber that can tell how much its broker still holds.
+type Holder interface {
+	// Held says how much a topic holds, as ports.Retention has it.
+	Held(ctx context.Context, topic string) (domain.Held, error)
 }

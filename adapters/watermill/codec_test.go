@@ -2,6 +2,7 @@ package watermill_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,33 @@ func BenchmarkDecode(b *testing.B) {
 	for b.Loop() {
 		if _, err := watermill.Decode(encoded); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestIssuedIsKeptToTheMillisecond: what a server says of when a socket came is a whole number of milliseconds, and the
+// same after it was read and written again.
+func TestIssuedIsKeptToTheMillisecond(t *testing.T) {
+	for _, at := range []time.Time{
+		time.UnixMilli(1), time.UnixMilli(1795338835330), time.UnixMilli(1795338835999), time.UnixMilli(8640000000000000),
+		time.Unix(1795338835, 330_999_999), // rounded down, as Node.js does
+	} {
+		issuedMs := at.UnixMilli()
+		for range 2 {
+			encoded, err := watermill.Encode(&domain.Message{Node: "n", Namespace: "/", Body: &domain.FetchSocketsReply{
+				Request: "r", Sockets: []domain.SocketDetails{{ID: "s", Handshake: domain.Handshake{Time: at}}},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := `"issued":` + strconv.FormatInt(issuedMs, 10) + `,`; !strings.Contains(string(encoded.Payload), text) {
+				t.Errorf("%s was written as %s, want %s", at, encoded.Payload, text)
+			}
+			m, err := watermill.Decode(encoded)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at = m.Body.(*domain.FetchSocketsReply).Sockets[0].Handshake.Time
 		}
 	}
 }

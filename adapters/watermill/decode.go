@@ -75,12 +75,9 @@ func (f *envelopeFields) decode(m *domain.Message, data []byte, room *broadcastR
 	if f.namespace == "" {
 		return decodeError(FieldNamespace, "missing")
 	}
-	m.Node, m.Namespace, m.Publisher = domain.NodeID(f.node), f.namespace, domain.PublisherID(f.publisher)
+	m.Node, m.Namespace = domain.NodeID(f.node), f.namespace
 	m.After, m.Headers = domain.Offset(f.after), f.headers
-	if m.Sequence, err = f.sequence.number(FieldSequence); err != nil {
-		return err
-	}
-	if m.Skipped, err = f.skipped.number(FieldSkipped); err != nil {
+	if err := f.decodeNumbers(m); err != nil {
 		return err
 	}
 	switch kind {
@@ -89,6 +86,16 @@ func (f *envelopeFields) decode(m *domain.Message, data []byte, room *broadcastR
 	default:
 		m.Body, err = decodeData(kind, data, room, names)
 	}
+	return err
+}
+
+// decodeNumbers reads what a publisher adds.
+func (f *envelopeFields) decodeNumbers(m *domain.Message) (err error) {
+	m.Publisher = domain.PublisherID(f.publisher)
+	if m.Sequence, err = f.sequence.number(FieldSequence); err != nil {
+		return err
+	}
+	m.Skipped, err = f.skipped.number(FieldSkipped)
 	return err
 }
 
@@ -139,6 +146,11 @@ func decodeData(kind domain.Kind, data []byte, room *broadcastRoom, names *nameC
 	if !r.isObject("data", whole.JSON()) {
 		return nil, r.err
 	}
+	if kind == domain.KindBroadcast {
+		if b := r.usualBroadcast(); b != nil {
+			return b, nil
+		}
+	}
 	body := r.body(kind)
 	if r.err != nil {
 		return nil, r.err
@@ -164,6 +176,7 @@ func (r *reading) fail(path, reason string) {
 // parts are the fields that data can have; nil where one is absent.
 type parts struct {
 	packet, requestID, opts, rooms, closing, sockets, clientCount []byte
+	superseded                                                    []byte // ours; Node.js does not know it
 }
 
 func (r *reading) parts() (p parts) {
@@ -179,6 +192,8 @@ func (r *reading) parts() (p parts) {
 			p.rooms = value
 		case "close":
 			p.closing = value
+		case "superseded":
+			p.superseded = value
 		case "sockets":
 			p.sockets = value
 		case "clientCount":
@@ -198,7 +213,8 @@ func (r *reading) body(kind domain.Kind) domain.Body {
 	case domain.KindLeave:
 		return &domain.Leave{Target: r.target(p.opts), Rooms: r.texts("data.rooms", p.rooms)}
 	case domain.KindDisconnect:
-		return &domain.Disconnect{Target: r.target(p.opts), Close: string(p.closing) == "true"}
+		by, _ := r.whole.Part(p.superseded).Text() // what is no text says nothing
+		return &domain.Disconnect{Target: r.target(p.opts), Close: string(p.closing) == "true", Superseded: by}
 	case domain.KindFetchSockets:
 		return &domain.FetchSockets{Target: r.target(p.opts), Request: r.request(p.requestID)}
 	case domain.KindFetchSocketsReply:
@@ -220,11 +236,61 @@ func (r *reading) body(kind domain.Kind) domain.Body {
 	}
 }
 
-func (r *reading) broadcast(p *parts) *domain.Broadcast {
+// How nearly all broadcasts are written, by us and by Node.js: without a request, an ack and flags.
+const (
+	usualPacket = `{"packet":{"type":2,"data":`
+	usualRooms  = `},"opts":{"rooms":`
+	usualExcept = `,"except":`
+	usualEnd    = `,"flags":{}}}`
+)
+
+// usualBroadcast reads a broadcast that is written in the usual way, in one go; nil for any other, whatever is wrong
+// with it.
+func (r *reading) usualBroadcast() *domain.Broadcast {
+	rest, ok := bytes.CutPrefix(r.whole.JSON(), []byte(usualPacket))
+	if !ok || rest[0] != '[' {
+		return nil
+	}
+	event, rest := domain.CutValue(rest)
+	if rest, ok = bytes.CutPrefix(rest, []byte(usualRooms)); !ok {
+		return nil
+	}
+	rooms, rest := domain.CutValue(rest)
+	if rest, ok = bytes.CutPrefix(rest, []byte(usualExcept)); !ok {
+		return nil
+	}
+	except, rest := domain.CutValue(rest)
+	if string(rest) != usualEnd {
+		return nil
+	}
+	b := r.newBroadcast()
+	b.Target = domain.Target{Rooms: r.targetRooms(rooms), Except: r.texts("data.opts.except", except)}
+	b.Packet = r.packet(event)
+	if r.err != nil {
+		r.err = nil // the other way finds it again
+		return nil
+	}
+	return b
+}
+
+// newBroadcast is an empty broadcast, in the room that there is for one.
+func (r *reading) newBroadcast() *domain.Broadcast {
 	if r.room == nil {
 		r.room = &broadcastRoom{}
 	}
-	b := &r.room.body
+	return &r.room.body
+}
+
+func (r *reading) packet(event []byte) domain.Packet {
+	packet, err := r.whole.Part(event).Packet()
+	if err != nil && r.err == nil {
+		r.err = &DecodeError{Field: "data.packet.data", Err: err}
+	}
+	return packet
+}
+
+func (r *reading) broadcast(p *parts) *domain.Broadcast {
+	b := r.newBroadcast()
 	b.Target, b.Request = r.target(p.opts), r.optionalRequest(p.requestID)
 	if !r.isObject("data.packet", p.packet) {
 		return b
@@ -247,11 +313,7 @@ func (r *reading) broadcast(p *parts) *domain.Broadcast {
 	if !r.isArray("data.packet.data", event) {
 		return b
 	}
-	packet, err := r.whole.Part(event).Packet()
-	if err != nil && r.err == nil {
-		r.err = &DecodeError{Field: "data.packet.data", Err: err}
-	}
-	b.Packet = packet
+	b.Packet = r.packet(event)
 	return b
 }
 

@@ -3,7 +3,9 @@ package watermill
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -15,33 +17,50 @@ import (
 // Encode makes a Watermill message of a message. Its UUID is empty; a publisher that needs one sets it. The packet's
 // text is copied as it is. It fails only where a value cannot be written as msgpack.
 func Encode(m *domain.Message) (*message.Message, error) {
-	metadata := make(message.Metadata, 5+len(m.Headers))
-	metadata[FieldNode] = string(m.Node)
-	metadata[FieldNamespace] = m.Namespace
-	metadata[FieldKind] = kindText(m.Body)
-	if m.Publisher != "" {
-		metadata[FieldPublisher] = string(m.Publisher)
-		metadata[FieldSequence] = strconv.FormatUint(m.Sequence, 10)
+	var d Draft
+	if err := d.encode(m); err != nil {
+		return nil, err
 	}
-	if m.Skipped != 0 {
-		metadata[FieldSkipped] = strconv.FormatUint(m.Skipped, 10)
-	}
-	if m.After != "" {
-		metadata[FieldAfter] = string(m.After)
-	}
-	for name, value := range m.Headers {
-		metadata[headerField(name)] = value
-	}
-	if info := infoText(m.Body); info != nil {
-		metadata[FieldInfo] = string(info)
-	}
-	data, err := encodeData(m.Body)
-	if err != nil {
-		return nil, fmt.Errorf("encode a %s: %w", m.Kind(), err)
+	metadata := make(message.Metadata, len(d.Fields))
+	for _, field := range d.Fields {
+		metadata[field.Name] = field.Value
 	}
 	// Nobody waits for this message's acknowledgement here, so it gets no channels.
-	return &message.Message{Metadata: metadata, Payload: data}, nil
+	return &message.Message{Metadata: metadata, Payload: d.Payload}, nil
 }
+
+// encode makes d the draft of a message, in the memory that d has: the fields of Node.js, then ours by their names.
+func (d *Draft) encode(m *domain.Message) error {
+	d.UUID, d.Fields = "", append(d.Fields[:0],
+		Field{FieldNode, string(m.Node)}, Field{FieldNamespace, m.Namespace}, Field{FieldKind, kindText(m.Body)})
+	own := len(d.Fields)
+	if m.After != "" {
+		d.add(FieldAfter, string(m.After))
+	}
+	for name, value := range m.Headers {
+		d.add(headerField(name), value)
+	}
+	if info := infoText(m.Body); info != nil {
+		d.add(FieldInfo, string(info))
+	}
+	if m.Publisher != "" {
+		d.add(FieldPublisher, string(m.Publisher))
+		d.add(FieldSequence, strconv.FormatUint(m.Sequence, 10))
+	}
+	if m.Skipped != 0 {
+		d.add(FieldSkipped, strconv.FormatUint(m.Skipped, 10))
+	}
+	if len(d.Fields) > own+1 {
+		slices.SortFunc(d.Fields[own:], func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
+	}
+	var err error
+	if d.Payload, err = appendData(d.Payload[:0], m.Body); err != nil {
+		return fmt.Errorf("encode a %s: %w", m.Kind(), err)
+	}
+	return nil
+}
+
+func (d *Draft) add(name, value string) { d.Fields = append(d.Fields, Field{name, value}) }
 
 // envelope is a JSON text that is being put together around values, with their attachments.
 type envelope struct {
@@ -97,9 +116,10 @@ func (w *envelope) bytes() ([]byte, error) {
 	return payload.AppendMsgpack(make([]byte, 0, v.Size()+16), v)
 }
 
-// encodeData is the entry's data: nil for the kinds that have none. The keys are in Node.js' order.
-func encodeData(b domain.Body) ([]byte, error) {
-	w := &envelope{json: make([]byte, 0, 128+bodySize(b))}
+// appendData writes the entry's data, in the memory that dst has, which must be empty: nothing for the kinds that have
+// none. The keys are in Node.js' order.
+func appendData(dst []byte, b domain.Body) ([]byte, error) {
+	w := &envelope{json: slices.Grow(dst, 128+bodySize(b))}
 	w.raw("{")
 	switch b := b.(type) {
 	case *domain.Broadcast:
@@ -116,6 +136,10 @@ func encodeData(b domain.Body) ([]byte, error) {
 		w.target(&b.Target)
 		w.key("close")
 		w.json = strconv.AppendBool(w.json, b.Close)
+		if b.Superseded != "" {
+			w.key("superseded")
+			w.text(b.Superseded)
+		}
 	case *domain.FetchSockets:
 		w.target(&b.Target)
 		w.request(b.Request)
@@ -137,7 +161,7 @@ func encodeData(b domain.Body) ([]byte, error) {
 	case *domain.Ack:
 		w.answer(b.Request, b.Value)
 	default: // heartbeats and goodbyes
-		return nil, nil
+		return dst, nil
 	}
 	w.raw("}")
 	return w.bytes()

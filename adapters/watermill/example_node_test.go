@@ -23,7 +23,7 @@ func (s sockets) Deliver(_ context.Context, d *domain.Delivery) int {
 	return 1
 }
 
-func (sockets) Apply(context.Context, string, domain.RoomOperation) int { return 0 }
+func (sockets) Apply(context.Context, string, domain.RoomOperation, domain.Offset) int { return 0 }
 
 func (sockets) Sockets(context.Context, string, *domain.Target) []domain.SocketDetails { return nil }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -68,6 +69,7 @@ type Log struct {
 	counted *counted
 
 	replayer Replayer // nil when there is none
+	holder   Holder   // nil when there is none
 	comparer Comparer // never nil
 }
 
@@ -90,6 +92,7 @@ func NewLog(pub message.Publisher, sub message.Subscriber, config Config) (*Log,
 	}
 	l.appender, l.tailer, l.comparer = appender, tailer, comparer
 	l.replayer, _ = ports.As[Replayer](sub)
+	l.holder, _ = ports.As[Holder](sub)
 	return l, nil
 }
 
@@ -100,19 +103,44 @@ func (l *Log) Append(ctx context.Context, m *domain.Message) (domain.Offset, err
 	if m.Namespace == "" || m.Body == nil {
 		return "", fmt.Errorf("%w: a message needs a namespace and a body", domain.ErrNotPublished)
 	}
-	encoded, err := Encode(m)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", domain.ErrNotPublished, err)
-	}
 	topic := l.config.Topic(m.Namespace)
 	if l.counted != nil {
+		encoded, err := Encode(m)
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", domain.ErrNotPublished, err)
+		}
 		return l.counted.append(ctx, topic, encoded)
 	}
-	attempts := Retried
-	if broadcast, ok := m.Body.(*domain.Broadcast); ok && broadcast.Target.Flags.Volatile {
-		attempts = Once
+	d, ok := drafts.Get().(*Draft)
+	if !ok {
+		d = &Draft{}
 	}
-	return l.appender.Append(ctx, topic, encoded, attempts)
+	defer d.release()
+	if err := d.encode(m); err != nil {
+		return "", fmt.Errorf("%w: %w", domain.ErrNotPublished, err)
+	}
+	attempts := Retried
+	if broadcast, ok := m.Body.(*domain.Broadcast); ok {
+		d.Message = m
+		if broadcast.Target.Flags.Volatile {
+			attempts = Once
+		}
+	}
+	return l.appender.Append(ctx, topic, d, attempts)
+}
+
+// drafts are used again, because of their memory: an Appender does not keep them.
+var drafts sync.Pool // of *Draft
+
+// maxDraft is how large a payload's memory may be that is kept.
+const maxDraft = 16 << 10
+
+func (d *Draft) release() {
+	clear(d.Fields)
+	d.Message = nil
+	if cap(d.Payload) <= maxDraft {
+		drafts.Put(d)
+	}
 }
 
 // Tail hands every entry after a position to h; see ports.Log. With several topics only the zero Offset will do,
@@ -166,6 +194,15 @@ func (l *Log) Replay(
 	return page, nil
 }
 
+// Held says how much of a namespace's topic is there; see ports.Retention. Without a Holder it is
+// domain.ErrUnsupported.
+func (l *Log) Held(ctx context.Context, namespace string) (domain.Held, error) {
+	if l.holder == nil {
+		return domain.Held{}, fmt.Errorf("look how much of %s is held: %w", namespace, domain.ErrUnsupported)
+	}
+	return l.holder.Held(ctx, l.config.Topic(namespace))
+}
+
 // Compare orders two positions of one topic; see ports.Log.
 func (l *Log) Compare(a, b domain.Offset) int { return l.comparer.Compare(a, b) }
 
@@ -180,8 +217,7 @@ func (s subscriptions) Close() error {
 	return all
 }
 
-// decodeEntry makes an entry of what was received. The entry and a broadcast are allocated together; both are kept, or
-// let go, together.
+// decodeEntry makes an entry of what was received.
 func decodeEntry(topic string, received *Received, names *nameCache) (*domain.Entry, error) {
 	if received.Err != nil {
 		return nil, received.Err
@@ -190,10 +226,10 @@ func decodeEntry(topic string, received *Received, names *nameCache) (*domain.En
 	for i := range received.Fields {
 		fields.set(received.Fields[i].Name, received.Fields[i].Value)
 	}
-	var memory struct {
-		entry domain.Entry
-		room  broadcastRoom
+	if received.Echo != nil {
+		return fields.echo(topic, received)
 	}
+	memory := &entryMemory{}
 	memory.entry = domain.Entry{Stream: topic, Offset: received.Offset, Time: received.Time}
 	if err := fields.decode(&memory.entry.Message, received.Payload, &memory.room, names); err != nil {
 		return nil, err
@@ -217,6 +253,9 @@ type decoder struct {
 	handler ports.LogHandler
 	names   nameCache
 }
+
+// TakesEchoes says that the decoder is an EchoHandler.
+func (d *decoder) TakesEchoes() {}
 
 // HandleBatch decodes the entries and hands them over, one by one.
 func (d *decoder) HandleBatch(batch []Received) {

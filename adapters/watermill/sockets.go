@@ -12,6 +12,9 @@ import (
 // jsDate is how JavaScript prints a Date, here always in UTC.
 const jsDate = "Mon Jan 02 2006 15:04:05 GMT+0000 (Coordinated Universal Time)"
 
+// maxJSDate is more than the latest Date in JavaScript, in milliseconds.
+const maxJSDate = 1 << 53
+
 // sockets writes what fetchSockets returns. A handshake without auth and a socket without data have an empty object
 // there, as in Node.js; reading turns it back into the zero Value.
 func (w *envelope) sockets(sockets []domain.SocketDetails) {
@@ -50,7 +53,7 @@ func (w *envelope) handshake(h *domain.Handshake) {
 	w.json = strconv.AppendBool(w.json, h.Secure)
 	if !h.Time.IsZero() {
 		w.key("issued")
-		w.json = appendMilliseconds(w.json, time.Duration(h.Time.UnixNano()))
+		w.json = strconv.AppendInt(w.json, h.Time.UnixMilli(), 10)
 	}
 	w.key("url")
 	w.text(h.URL)
@@ -126,8 +129,9 @@ func (r *reading) handshake(path string, json []byte) (h domain.Handshake) {
 		case "secure":
 			h.Secure = string(value) == "true"
 		case "issued":
-			if ms, err := strconv.ParseFloat(string(value), 64); err == nil && ms > 0 {
-				h.Time = time.Unix(0, int64(parseMilliseconds(ms))).UTC()
+			// Milliseconds, which a float of nanoseconds could not hold.
+			if ms, err := strconv.ParseFloat(string(value), 64); err == nil && ms > 0 && ms < maxJSDate {
+				h.Time = time.UnixMilli(int64(ms)).UTC()
 			}
 		case "auth":
 			h.Auth = r.unlessEmpty(value)

@@ -71,6 +71,25 @@ func TestRedis(t *testing.T) {
 	if _, _, err := di.Redis(t.Context(), core.Config{Broker: core.Broker{URL: "nothing"}}); err == nil {
 		t.Error("a broker without a URL was taken")
 	}
+	if _, _, err := di.Redis(t.Context(), core.Config{Broker: core.Broker{URL: server.URL(), PubSub: "loud"}}); err == nil ||
+		!strings.Contains(err.Error(), "loud") {
+		t.Errorf("an unknown lane ended with %v, want an error that shows it", err)
+	}
+}
+
+// TestRedisGetsAllOfTheBroker: a lane of its own, several streams, and what is to be warned of.
+func TestRedisGetsAllOfTheBroker(t *testing.T) {
+	server := realredis.Start(t, realredis.WithConfig("maxmemory 100mb", "maxmemory-policy allkeys-lru"))
+	var warned []string
+	check(t, di.Redis, core.Broker{
+		URL: server.URL(), Streams: 2, PubSub: "plain", OnWarning: func(warning string) { warned = append(warned, warning) },
+	})
+	if len(warned) != 1 || !strings.Contains(warned[0], "allkeys-lru") {
+		t.Errorf("warned of %q, want of the policy", warned)
+	}
+	if n, err := server.Client().Exists(t.Context(), "socket.io-0", "socket.io-1", "socket.io--1").Result(); err != nil || n == 0 {
+		t.Errorf("%d of the streams are there (%v), want one", n, err)
+	}
 }
 
 func TestTheSetOfMemoryBringsNoBroker(t *testing.T) {

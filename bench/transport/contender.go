@@ -54,8 +54,12 @@ var contenders = []contender{
 		publisher: emitterPublisher, receiver: nodeReceiver,
 	},
 	{
-		name: "roombus-watermill", title: "roombus: its Watermill types alone, with batches", maxLength: usualLength,
+		name: "roombus-watermill", title: "roombus: its Watermill types alone, 500 goroutines", maxLength: usualLength,
 		publisher: watermillPublisher, receiver: watermillReceiver,
+	},
+	{
+		name: "roombus-batches", title: "roombus: its Watermill types alone, 500 messages a call", maxLength: usualLength,
+		publisher: watermillBatchPublisher, receiver: watermillReceiver,
 	},
 	{
 		name: "nodejs", title: "@socket.io/redis-streams-adapter 0.3.1, redis 5.10.0", maxLength: usualLength,

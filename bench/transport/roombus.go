@@ -85,7 +85,7 @@ func (e edge) Deliver(_ context.Context, d *domain.Delivery) int {
 	return 1
 }
 
-func (edge) Apply(context.Context, string, domain.RoomOperation) int { return 0 }
+func (edge) Apply(context.Context, string, domain.RoomOperation, domain.Offset) int { return 0 }
 
 func (edge) Sockets(context.Context, string, *domain.Target) []domain.SocketDetails { return nil }
 
@@ -134,7 +134,7 @@ func (e emitting) send(ctx context.Context, number int) error {
 
 func (e emitting) close() error { return e.transport.Close() }
 
-// appending is our publisher alone, as Watermill sees it, with its ability to take a context.
+// publishing is our publisher alone, as Watermill sees it: a message at a time, from many goroutines.
 type appending struct {
 	transport *redisstream.Transport
 	stream    string
@@ -149,11 +149,32 @@ func watermillPublisher(ctx context.Context, s setup) (sender, error) {
 }
 
 func (a appending) send(ctx context.Context, number int) error {
-	_, err := a.transport.Publisher().Append(ctx, a.stream, watermillMessage("", number), watermill.Retried)
-	return err
+	m := watermillMessage("", number)
+	m.SetContext(ctx)
+	return a.transport.Publisher().Publish(a.stream, m)
 }
 
 func (a appending) close() error { return a.transport.Close() }
+
+// batching is the same, with many messages in one call, as the bare go-redis loop has them.
+type batching struct{ appending }
+
+func watermillBatchPublisher(ctx context.Context, s setup) (sender, error) {
+	transport, err := connect(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return batching{appending{transport, s.Stream}}, nil
+}
+
+func (b batching) sendBatch(ctx context.Context, first, count int) error {
+	messages := make([]*wm.Message, count)
+	for i := range messages {
+		messages[i] = watermillMessage("", first+i)
+		messages[i].SetContext(ctx)
+	}
+	return b.transport.Publisher().Publish(b.stream, messages...)
+}
 
 // watermillMessage is a message with the fields of the Node.js adapter's entries.
 func watermillMessage(uuid string, number int) *wm.Message {

@@ -79,7 +79,7 @@ func (r *recorder) Deliver(_ context.Context, d *domain.Delivery) int {
 	return 1
 }
 
-func (*recorder) Apply(context.Context, string, domain.RoomOperation) int { return 0 }
+func (*recorder) Apply(context.Context, string, domain.RoomOperation, domain.Offset) int { return 0 }
 
 func (*recorder) Sockets(context.Context, string, *domain.Target) []domain.SocketDetails { return nil }
 
@@ -142,6 +142,7 @@ type report struct {
 	trimmed, holes uint64 // lost by the stream's counts, and by publishers' numbers
 	gaps           int    // of the first kind
 	resets, bad    int
+	epoch          domain.Epoch // of the last reset
 	repeated       map[domain.Offset]bool
 }
 
@@ -160,6 +161,7 @@ func (w *witness) report() report {
 			r.trimmed += e.Lost
 		case *domain.Reset:
 			r.resets++
+			r.epoch = e.Is
 		case *domain.BadEntry:
 			r.bad++
 		case *domain.Repeated:
@@ -339,6 +341,17 @@ func (c *cluster) awaitResets(first int) {
 		case <-tick.C:
 		case <-timeout:
 			c.t.Fatalf("node %d was not told within %s that the stream is another one", i, patience)
+		}
+	}
+}
+
+// wantOneEpoch checks that all nodes have one name for the log's new life.
+func (c *cluster) wantOneEpoch() {
+	c.t.Helper()
+	first := c.members[0].seen.report().epoch
+	for i, m := range c.members {
+		if is := m.seen.report().epoch; is != first || is == "" {
+			c.t.Errorf("node %d calls the log's new life %q, node 0 %q", i, is, first)
 		}
 	}
 }

@@ -29,8 +29,9 @@ func failOver(t *testing.T, master *realredis.Server, c *cluster) {
 	l.more(rate / 4)
 	resume()
 	l.more(rate)
-	c.awaitResets(behind)
+	c.awaitResets(nodes) // the one that had not read learns it from the others
 	l.stop()
+	c.wantOneEpoch()
 	c.wantNoErrors()
 	missing := c.wantTold()
 	if missing[behind] < rate/8 {
@@ -57,4 +58,20 @@ func TestClusterFailOver(t *testing.T) {
 	master := servers.Owner(redisstream.DefaultStream)
 	servers.AddReplica(master)
 	failOver(t, master, start(t, func(int) *redisstream.Transport { return dial(t, servers.URL(), patient()) }))
+}
+
+// TestASlotMoves moves the stream to another master under load, twice, and lets the slot hang between the two for a
+// while: the old owner no longer has the stream, and the new one is not its owner yet.
+func TestASlotMoves(t *testing.T) {
+	servers := realredis.StartCluster(t)
+	c := start(t, func(int) *redisstream.Transport { return dial(t, servers.URL(), config()) })
+	l := c.publish(seeded(t))
+	for range 2 {
+		l.more(rate / 2)
+		servers.MoveSlot(stream, func() { l.more(rate / 4) })
+	}
+	l.more(rate / 2)
+	l.stop()
+	c.wantNoErrors()
+	c.wantAll()
 }

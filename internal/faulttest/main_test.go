@@ -1,6 +1,7 @@
 package faulttest
 
 import (
+	"os"
 	"testing"
 
 	"github.com/redis/go-redis/v9/logging"
@@ -9,5 +10,8 @@ import (
 
 func TestMain(m *testing.M) {
 	logging.Disable() // go-redis writes a line for every attempt to connect to a server that is away
+	if role := os.Getenv(roleVariable); role != "" {
+		os.Exit(playRole(role))
+	}
 	goleak.VerifyTestMain(m)
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/roombus/roombus/adapters/redisstream"
+	"github.com/roombus/roombus/app"
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/internal/testkit/faultproxy"
 	"github.com/roombus/roombus/internal/testkit/realredis"
@@ -154,7 +156,7 @@ func TestW08_RefusalsAreErrors(t *testing.T) {
 	f, _ := follow(t, transport)
 	session := &domain.Session{ID: "p", Socket: "s", Owner: "a", Revision: 1, KeepFor: time.Minute}
 	no(t, "configure", server.Client().ConfigSet(t.Context(), "maxmemory", "1").Err())
-	if err := transport.Sessions().Save(t.Context(), session); err == nil || !strings.Contains(err.Error(), "OOM") {
+	if err := errors.Join(transport.Sessions().Save(t.Context(), []*domain.Session{session})...); err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("save a session without memory: %v, want Redis' reason", err)
 	}
 	request := &domain.Message{Node: "0123456789abcdef", Namespace: "/", Body: &domain.FetchSockets{Request: "r"}}
@@ -162,7 +164,7 @@ func TestW08_RefusalsAreErrors(t *testing.T) {
 		t.Errorf("send a request without memory: %v, want Redis' reason", err)
 	}
 	no(t, "configure", server.Client().ConfigSet(t.Context(), "maxmemory", "0").Err())
-	no(t, "save the session again", transport.Sessions().Save(t.Context(), session))
+	no(t, "save the session again", errors.Join(transport.Sessions().Save(t.Context(), []*domain.Session{session})...))
 	appendTo(t, transport, "after/0")
 	f.want(t, "after/0")
 }
@@ -177,5 +179,45 @@ func TestW12_ClosingDoesNotWaitForARead(t *testing.T) {
 	c.finish() // closes the nodes
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("closing three nodes took %s", took)
+	}
+}
+
+// TestCase03_EmittersThatCountFromOne: all of them have one uid, and a restart counts from 1 again. A node that has heard
+// many numbers of the first takes nothing of the others for a repeat or a loss.
+func TestCase03_EmittersThatCountFromOne(t *testing.T) {
+	const emitters, each = 3, 20
+	server, c := onServer(t)
+	publish := func(name string) {
+		transport := dial(t, server.URL(), config())
+		emitter, err := app.NewEmitter(transport.Log())
+		no(t, "make an emitter", err)
+		for i := range each {
+			event := fmt.Sprintf("%s/%d", name, i)
+			offset, err := emitter.Broadcast(t.Context(), "/", domain.Target{}, packet(t, event))
+			no(t, "emit", err)
+			c.history.outcomes = append(c.history.outcomes, outcome{event: event, offset: offset})
+		}
+	}
+	for i := range emitters {
+		publish(fmt.Sprintf("e%d", i))
+	}
+	c.finish()
+	c.wantAll()
+	numbers := make(map[string][]string) // by publisher
+	entries, err := server.Client().XRange(t.Context(), stream, "-", "+").Result()
+	no(t, "read the stream", err)
+	for _, e := range entries {
+		if e.Values["uid"] == "emitter" {
+			publisher := fmt.Sprint(e.Values["pub"])
+			numbers[publisher] = append(numbers[publisher], fmt.Sprint(e.Values["seq"]))
+		}
+	}
+	if len(numbers) != emitters {
+		t.Errorf("%d emitters are %d publishers", emitters, len(numbers))
+	}
+	for publisher, its := range numbers {
+		if len(its) != each || its[0] != "1" || its[each-1] != strconv.Itoa(each) {
+			t.Errorf("publisher %s has the numbers %v, want 1 to %d", publisher, its, each)
+		}
 	}
 }

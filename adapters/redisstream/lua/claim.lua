@@ -1,8 +1,8 @@
 -- ARGV are the claimer, a text of this claim alone, and how long it holds in milliseconds. The answer is the value, or
--- nothing.
+-- "claimed" while somebody has it, or nothing.
 local mine = ARGV[1] .. ':' .. ARGV[2]
 local holder = redis.call('GET', claim)
-if holder and holder ~= mine then return false end
+if holder and holder ~= mine then return 'claimed' end
 if not holder then
   if redis.call('EXISTS', session) == 0 then return false end
   redis.call('RENAME', session, claimed)

@@ -1,14 +1,20 @@
--- ARGV are the owner, the revision, the value, and the time to keep it in milliseconds.
-local owner, revision = ARGV[1], tonumber(ARGV[2])
+-- ARGV are the owner, the revision, the value, the time to keep it in milliseconds, and the claim that it was taken with.
+-- Numbers are exact up to 2^53; claims are microseconds, or counted on from them.
+local owner, revision, number = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[5])
 local holder = claimer()
 if holder then
   if holder ~= owner or revision ~= 1 then return 'lost' end
+  local taken = redis.call('GET', claimed)
+  if taken then
+    local _, _, before = ownerOf(taken)
+    if number <= before then return 'lost' end
+  end
   redis.call('DEL', claimed, claim)
 else
   local stored = redis.call('GET', session)
   if stored then
-    local by, at = ownerOf(stored)
-    if by ~= owner or at > revision then return 'lost' end
+    local by, at, before = ownerOf(stored)
+    if by ~= owner or number < before or number == before and revision < at then return 'lost' end
   elseif revision ~= 1 then
     return 'lost'
   end

@@ -1,7 +1,7 @@
 -- Every script on sessions begins with this. KEYS are the session's, the claimed session's and the claim's. A claim
 -- that lapsed is ended first: the session goes back to where it was, unless there is a newer one.
 --
--- ownerOf reads the owner and the revision out of a session's value. They stand first in it, so that only the
+-- ownerOf reads the owner, the revision and the claim out of a session's value. They stand first in it, so that only the
 -- beginning of the base64 text has to be decoded; Lua in Redis cannot do that by itself. A value by Node.js has none.
 local session, claimed, claim = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('EXISTS', claim) == 0 and redis.call('EXISTS', claimed) == 1 and
@@ -25,14 +25,19 @@ local function decode(text)
   end
   return table.concat(out)
 end
+local function uint64(head, at)
+  local n = 0
+  for i = at, at + 7 do n = n * 256 + (string.byte(head, i) or 0) end
+  return n
+end
 local function ownerOf(value)
-  local head = decode(string.sub(value, 1, 80))
-  if string.sub(head, 2, 7) ~= '\165owner' then return nil, 0 end
+  local head = decode(string.sub(value, 1, 96))
+  if string.sub(head, 2, 7) ~= '\165owner' then return nil, 0, 0 end
   local length = string.byte(head, 8) - 160
-  if length < 0 or length > 31 then return nil, 0 end
+  if length < 0 or length > 31 then return nil, 0, 0 end
   local owner, at = string.sub(head, 9, 8 + length), 9 + length
-  if string.sub(head, at, at + 4) ~= '\163rev\207' then return nil, 0 end
-  local revision = 0
-  for i = at + 5, at + 12 do revision = revision * 256 + (string.byte(head, i) or 0) end
-  return owner, revision
+  if string.sub(head, at, at + 4) ~= '\163rev\207' then return nil, 0, 0 end
+  local number = 0
+  if string.sub(head, at + 13, at + 19) == '\165claim\207' then number = uint64(head, at + 20) end
+  return owner, uint64(head, at + 5), number
 end

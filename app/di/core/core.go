@@ -40,6 +40,13 @@ type Broker struct {
 	Stream string
 	// MaxLength is about how many entries the log keeps; default: the transport's.
 	MaxLength int
+	// Streams is among how many streams the namespaces are divided; default: the transport's.
+	Streams int
+	// PubSub says whether requests and answers have a lane of their own: "off", "plain" or "sharded"; default: the
+	// transport's.
+	PubSub string
+	// OnWarning, if set, is told what the transport finds at start that can lose messages later.
+	OnWarning func(warning string)
 }
 
 // Transport is what connects the nodes of a cluster, as far as an application has to close it.

@@ -19,7 +19,8 @@ var Set = wire.NewSet(Connect, Log, Channel, Sessions, wire.Bind(new(core.Transp
 // closes the connections.
 func Connect(ctx context.Context, config core.Config) (*redisstream.Transport, func(), error) {
 	t, err := redisstream.Connect(ctx, config.Broker.URL, redisstream.Config{
-		Stream: config.Broker.Stream, MaxLength: int64(config.Broker.MaxLength),
+		Stream: config.Broker.Stream, Streams: config.Broker.Streams, MaxLength: int64(config.Broker.MaxLength),
+		PubSub: redisstream.PubSubMode(config.Broker.PubSub), OnWarning: config.Broker.OnWarning,
 	})
 	if err != nil {
 		return nil, nil, err

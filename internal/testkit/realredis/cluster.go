@@ -10,6 +10,7 @@ import (
 type Cluster struct {
 	t       testing.TB
 	masters []*Server
+	moved   map[int64]*Server // slots that are no longer where they were
 }
 
 const (
@@ -67,12 +68,21 @@ func (c *Cluster) URL() string {
 	return "redis+cluster://" + c.masters[0].Addr() + "," + c.masters[1].Addr()
 }
 
-// Owner is the master that held a key's slot when the cluster was started.
-func (c *Cluster) Owner(key string) *Server {
+func (c *Cluster) slot(key string) int64 {
 	c.t.Helper()
 	slot, err := c.masters[0].Client().ClusterKeySlot(c.t.Context(), key).Result()
 	if err != nil {
 		c.t.Fatalf("find the slot of %s: %v", key, err)
+	}
+	return slot
+}
+
+// Owner is the master that held a key's slot when the cluster was started, or to which it was moved since.
+func (c *Cluster) Owner(key string) *Server {
+	c.t.Helper()
+	slot := c.slot(key)
+	if s, ok := c.moved[slot]; ok {
+		return s
 	}
 	for i, s := range c.masters {
 		if slot < int64(clusterSlots*(i+1)/clusterMasters) {
@@ -88,10 +98,7 @@ func (c *Cluster) AddReplica(of *Server) *Server {
 	c.t.Helper()
 	replica := Start(c.t, clusterConfig())
 	c.meet(replica)
-	id, err := of.Client().Do(c.t.Context(), "cluster", "myid").Text()
-	if err != nil {
-		c.t.Fatalf("ask for the id of a master: %v", err)
-	}
+	id := c.id(of)
 	await(c.t, "the replica knows the cluster", func() bool { return knows(c.t, replica, clusterMasters+1) })
 	if err := replica.Client().ClusterReplicate(c.t.Context(), id).Err(); err != nil {
 		c.t.Fatalf("make a replica: %v", err)

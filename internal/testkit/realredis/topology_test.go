@@ -34,6 +34,25 @@ func TestClusterPromotesAReplica(t *testing.T) {
 	want(t, replica, "k", "2")
 }
 
+func TestClusterMovesASlot(t *testing.T) {
+	cluster := StartCluster(t)
+	from := cluster.Owner("k")
+	set(t, from, "k", "1")
+	cluster.MoveSlot("k", func() {
+		if err := from.Client().Get(t.Context(), "k").Err(); !redis.HasErrorPrefix(err, "ASK") {
+			t.Errorf("while the slot is moved: %v, want ASK", err)
+		}
+	})
+	if err := from.Client().Get(t.Context(), "k").Err(); !redis.HasErrorPrefix(err, "MOVED") {
+		t.Errorf("when the slot was moved: %v, want MOVED", err)
+	}
+	if to := cluster.Owner("k"); to == from {
+		t.Error("it is still where it was")
+	} else {
+		want(t, to, "k", "1")
+	}
+}
+
 func TestTLS(t *testing.T) {
 	secure, option := WithTLS(t)
 	server := Start(t, option)
