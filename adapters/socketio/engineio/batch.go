@@ -34,15 +34,15 @@ func (b *batch) free() {
 // on average are copied together, which costs the kernel less than a vector of
 // them, and makes few TLS records; BenchmarkWrite has the figures. Larger ones
 // go out as a vector.
-func writeBatch(conn net.Conn, b *batch) error {
+func writeBatch(conn net.Conn, b *batch, form wireForm) error {
 	switch {
 	case len(b.frames) == 1:
-		_, err := conn.Write(b.frames[0].wire)
+		_, err := conn.Write(form.of(b.frames[0]))
 		return err
 	case b.bytes < copiedAverage*len(b.frames):
-		return writeCopied(conn, b.frames)
+		return writeCopied(conn, b.frames, form)
 	default:
-		return writeVector(conn, b.frames)
+		return writeVector(conn, b.frames, form)
 	}
 }
 
@@ -61,12 +61,12 @@ const (
 var copyBuffers pool[[copyBufferSize]byte]
 
 // writeCopied copies frames together and writes each full buffer.
-func writeCopied(conn net.Conn, frames []*Frame) error {
+func writeCopied(conn net.Conn, frames []*Frame, form wireForm) error {
 	buffer := copyBuffers.get()
 	defer copyBuffers.put(buffer)
 	pending := buffer[:0]
 	for _, f := range frames {
-		for rest := f.wire; len(rest) > 0; {
+		for rest := form.of(f); len(rest) > 0; {
 			n := copy(buffer[len(pending):], rest)
 			pending, rest = buffer[:len(pending)+n], rest[n:]
 			if len(pending) < copyBufferSize {
@@ -94,7 +94,7 @@ type vector struct {
 var vectors pool[vector]
 
 // writeVector writes frames as they are, vectorLength of them at a time.
-func writeVector(conn net.Conn, frames []*Frame) error {
+func writeVector(conn net.Conn, frames []*Frame, form wireForm) error {
 	v := vectors.get()
 	defer func() {
 		clear(v.all[:])
@@ -104,7 +104,7 @@ func writeVector(conn net.Conn, frames []*Frame) error {
 	for len(frames) > 0 {
 		n := min(len(frames), vectorLength)
 		for i, f := range frames[:n] {
-			v.all[i] = f.wire
+			v.all[i] = form.of(f)
 		}
 		v.rest, frames = v.all[:n], frames[n:]
 		if _, err := v.rest.WriteTo(conn); err != nil {

@@ -49,7 +49,7 @@ func TestWriteBatch(t *testing.T) {
 			near, far := net.Pipe()
 			written := make(chan error, 1)
 			go func() {
-				written <- writeBatch(near, b)
+				written <- writeBatch(near, b, wireForm{})
 				_ = near.Close()
 			}()
 			got, err := io.ReadAll(far)
@@ -73,7 +73,7 @@ func (failingConn) Write([]byte) (int, error) { return 0, errNoNetwork }
 func TestWriteBatchReportsErrors(t *testing.T) {
 	for _, sizes := range [][]int{{1}, {1, 2}, {9_000, 9_000}, append(repeat(400, 1), 70_000)} {
 		b, _ := batchOf(sizes...)
-		if err := writeBatch(failingConn{}, b); !errors.Is(err, errNoNetwork) {
+		if err := writeBatch(failingConn{}, b, wireForm{}); !errors.Is(err, errNoNetwork) {
 			t.Errorf("%d frames: error is %v, want %v", len(sizes), err, errNoNetwork)
 		}
 	}

@@ -43,7 +43,7 @@ func tcpPair(b testing.TB) net.Conn {
 func BenchmarkWrite(b *testing.B) {
 	ways := []struct {
 		name  string
-		write func(net.Conn, []*Frame) error
+		write func(net.Conn, []*Frame, wireForm) error
 	}{{"copied", writeCopied}, {"vector", writeVector}}
 	for _, size := range []int{100, 500, 1_000, 10_000} {
 		for _, n := range []int{2, 10, 100} {
@@ -56,7 +56,7 @@ func BenchmarkWrite(b *testing.B) {
 					conn := tcpPair(b)
 					b.ReportAllocs()
 					for b.Loop() {
-						if err := way.write(conn, frames); err != nil {
+						if err := way.write(conn, frames, wireForm{}); err != nil {
 							b.Fatal(err)
 						}
 					}

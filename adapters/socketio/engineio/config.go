@@ -3,6 +3,7 @@ package engineio
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -43,17 +44,39 @@ type Config struct {
 	QueueBytes int
 	// QueuePackets bounds the number of frames that wait. Default 32,768.
 	QueuePackets int
+	// MaxConnections is how many connections there may be at once; a handshake
+	// beyond that is refused with status 503, which sends clients and balancers
+	// elsewhere. Default: no bound but the system's.
+	MaxConnections int
+	// CompressFrom is the size in bytes from which on polling answers are
+	// compressed, with gzip or deflate as the client's Accept-Encoding says, and
+	// messages on WebSockets if Deflate is on. Default 1,024. A negative number
+	// compresses nothing.
+	CompressFrom int
+	// Deflate lets clients use the compression of WebSocket messages
+	// (permessage-deflate, RFC 7692), without context takeover: a frame is
+	// deflated once for all its recipients, and an idle connection needs no more
+	// memory than another. Default: off, as in Node.js.
+	Deflate bool
 	// Transports lists what clients may use. Default: both.
 	Transports []Transport
 	// NoUpgrades refuses to replace polling by WebSocket.
 	NoUpgrades bool
 	// AllowRequest is asked before a handshake. Its error refuses the request
 	// with status 403, code 4 and the error's text as message, which the client
-	// sees. WebSockets are not subject to CORS: check the Origin header here if
-	// cookies identify your users. Default: all are allowed.
+	// sees; a *Refusal says code and message itself. WebSockets are not subject
+	// to CORS: check the Origin header here if cookies identify your users.
+	// Default: all are allowed.
 	AllowRequest func(*http.Request) error
-	// OnRefused is told of every request that is refused. It is called on the
-	// request's goroutine. Default: nobody is told.
+	// InitialHeaders may add headers to the answer of a handshake that succeeds,
+	// Headers to all answers that do, and is called second. They are not asked
+	// about refusals and preflights. They are called on the request's
+	// goroutine. Default: no more headers than needed.
+	InitialHeaders func(http.Header, *http.Request)
+	Headers        func(http.Header, *http.Request)
+	// OnRefused is told of every request that is refused, but for those that come
+	// while the server does not accept any (see Stats.Unavailable). It is called
+	// on the request's goroutine. Default: nobody is told.
 	OnRefused func(*http.Request, *Refusal)
 	// CORS makes the server answer cross-origin requests. Default: no CORS
 	// headers at all, as in Socket.IO.
@@ -101,6 +124,15 @@ func (c *Config) withDefaults() error {
 		case *n.value < 0:
 			return fmt.Errorf("engineio: %s is %d; it must be positive", n.name, *n.value)
 		}
+	}
+	if c.MaxConnections < 0 {
+		return fmt.Errorf("engineio: MaxConnections is %d; it must be positive, or 0 for no bound", c.MaxConnections)
+	}
+	switch {
+	case c.CompressFrom == 0:
+		c.CompressFrom = 1_024
+	case c.CompressFrom < 0:
+		c.CompressFrom = math.MaxInt
 	}
 	if len(c.Transports) == 0 {
 		c.Transports = []Transport{Polling, WebSocket}

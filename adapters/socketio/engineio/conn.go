@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,7 @@ import (
 type Conn struct {
 	id        string
 	server    *Server
-	handshake *Handshake
+	handshake packedHandshake
 
 	// delivering is held around every call of the receiver, so that they never
 	// overlap, whichever goroutine reads.
@@ -23,6 +24,9 @@ type Conn struct {
 	// at both.
 	busy  atomic.Uint64
 	heard atomic.Bool
+	// arrived is when the last ping that was answered was sent, in nanoseconds
+	// since the process began; zero when none was.
+	arrived atomic.Int64
 	// closed is written under mu; done is closed with it.
 	closed atomic.Bool
 	done   chan struct{}
@@ -38,6 +42,9 @@ type Conn struct {
 	bytes         int
 	packets       int
 	queued, taken uint64
+	// written is closed when a batch was written. It is nil when nobody waits
+	// for that.
+	written chan struct{}
 
 	heartbeat heartbeat
 
@@ -57,8 +64,9 @@ type Conn struct {
 	probe             *socket
 	upgrading, probed bool
 	writing           bool
-	// writeFunc is c.write, made once: a go statement with it allocates nothing.
-	writeFunc func()
+	// readFunc and writeFunc are c.read and c.write, made once: a go statement
+	// with them allocates nothing.
+	readFunc, writeFunc func()
 }
 
 // volatileBytes is how much may wait on a connection before volatile frames are
@@ -69,9 +77,9 @@ const volatileBytes = 16 << 10
 // ID returns the connection's id: 20 characters of URL-safe base64, random.
 func (c *Conn) ID() string { return c.id }
 
-// Handshake returns what is known of the request that opened the connection.
-// It must not be changed.
-func (c *Conn) Handshake() *Handshake { return c.handshake }
+// Handshake returns what is known of the request that opened the connection. It
+// is made anew by every call.
+func (c *Conn) Handshake() *Handshake { return c.handshake.unpack() }
 
 // Done is closed when the connection is closed or closing: nothing can be sent
 // on it any more. A Receiver whose Message waits for something should go on
@@ -121,10 +129,48 @@ func (c *Conn) SendVolatile(f *Frame) bool {
 		c.bytes > min(volatileBytes, cfg.QueueBytes/2),
 		c.packets > cfg.QueuePackets/2,
 		c.full(f):
+		c.server.counters.dropped.Add(1)
 		return false
 	}
 	c.push(f)
 	return true
+}
+
+// Drained waits until at most so many bytes, and half of the packets that have
+// room, are queued. Who has much to send calls it before each part: the queue
+// then never overflows, however slowly the client reads. It returns ErrClosed
+// when the connection is closed or closing, or ctx's error.
+func (c *Conn) Drained(ctx context.Context, bytes int) error {
+	for {
+		written, err := c.drain(bytes)
+		if written == nil {
+			return err
+		}
+		select {
+		case <-written:
+		case <-c.done:
+			return ErrClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// drain returns what is closed when another look at the queue is due, nil when
+// there is nothing to wait for.
+func (c *Conn) drain(bytes int) (written <-chan struct{}, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed.Load():
+		return nil, ErrClosed
+	case c.bytes <= bytes && c.packets <= c.server.config.QueuePackets/2:
+		return nil, nil //nolint:nilnil // there is room already
+	}
+	if c.written == nil {
+		c.written = make(chan struct{})
+	}
+	return c.written, nil
 }
 
 // Close sends what is queued, within Config.CloseTimeout, and closes the
@@ -192,6 +238,10 @@ func (c *Conn) settle(b *batch) {
 	c.bytes -= b.bytes
 	c.packets -= len(b.frames)
 	b.free()
+	if c.written != nil {
+		close(c.written)
+		c.written = nil
+	}
 }
 
 // shut closes the connection for the first of its callers. With flush, what is
@@ -204,6 +254,7 @@ func (c *Conn) shut(reason Reason, err error, flush bool) {
 	close(c.done)
 	c.reason, c.err = reason, err
 	c.server.open.Add(-1)
+	c.server.counters.close(reason, err)
 	c.heartbeat.stop()
 	if !flush {
 		c.settle(c.take())

@@ -28,8 +28,10 @@
 // # Concurrency
 //
 // Server and Conn may be used by any number of goroutines. A WebSocket
-// connection costs one goroutine, which reads; a writer runs only while there
-// is something to write. A polling connection costs no goroutine beyond those
+// connection costs one goroutine, which reads. What is queued is written by a
+// few goroutines that all connections share, and that are there only while
+// there is something to write; where writing has to wait, by one of the
+// connection's own. A polling connection costs no goroutine beyond those
 // of net/http for its requests. A Receiver may block as long as it wants: that
 // holds up its own connection's input and nothing else, and heartbeats don't
 // count the time (case 7 of docs/guarantees.md).

@@ -36,8 +36,15 @@ type Frame struct {
 	// parts are the packets inside wire, for the polling form.
 	parts []part
 
+	// plain says that the frame is never compressed.
+	plain bool
+
 	once    sync.Once
 	payload []byte
+
+	// small is the WebSocket form with deflated messages.
+	deflating sync.Once
+	small     []byte
 }
 
 // part is one packet inside Frame.wire.
@@ -69,6 +76,10 @@ func NewBinaryFrame(data []byte) *Frame {
 	return f
 }
 
+// Plain returns the same messages as a frame that is never compressed. The two
+// share their bytes.
+func (f *Frame) Plain() *Frame { return &Frame{wire: f.wire, parts: f.parts, plain: true} }
+
 // newPacket makes a frame of one packet that is no message.
 func newPacket(kind byte, data string) *Frame {
 	f := &Frame{}
@@ -81,7 +92,8 @@ func newControl(op ws.OpCode, payload []byte) *Frame {
 	return &Frame{wire: append(appendHeader(nil, op, len(payload)), payload...)}
 }
 
-// Len is the size of the frame in bytes, as it goes out on a WebSocket.
+// Len is the size of the frame in bytes, as it goes out on a WebSocket without
+// compression.
 func (f *Frame) Len() int { return len(f.wire) }
 
 func (f *Frame) text(kind byte, data []byte) {

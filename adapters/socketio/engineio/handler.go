@@ -45,10 +45,3 @@ type Handshake struct {
 	// TLS is nil when the request came over plain HTTP.
 	TLS *tls.ConnectionState
 }
-
-func newHandshake(r *http.Request, now time.Time) *Handshake {
-	return &Handshake{
-		Method: r.Method, URL: r.URL, Host: r.Host, Header: r.Header,
-		RemoteAddr: r.RemoteAddr, Time: now, TLS: r.TLS,
-	}
-}

@@ -10,8 +10,10 @@ type heartbeat struct {
 	awaiting bool
 	// extended is true when the timeout was granted a second time.
 	extended bool
-	// ping is the number of the ping among the connection's queued frames.
+	// ping is the number of the ping among the connection's queued frames, sent
+	// when it was queued, since the process began.
 	ping uint64
+	sent time.Duration
 	// message is the one that the receiver was busy with when the timeout was
 	// last suspended, suspended how often that was for this one.
 	message   uint64
@@ -49,6 +51,20 @@ func (c *Conn) startHeartbeat() {
 	c.heartbeat.timer = time.AfterFunc(c.server.config.PingInterval, c.beat)
 }
 
+// began is when the process began, about.
+var began = time.Now()
+
+// Arrived returns a time up to which all that was sent has arrived at the
+// client: that of the last ping that was answered, which was sent behind it.
+// Before the first it is the zero Time. A client answers every PingInterval.
+func (c *Conn) Arrived() time.Time {
+	sent := c.arrived.Load()
+	if sent == 0 {
+		return time.Time{}
+	}
+	return began.Add(time.Duration(sent))
+}
+
 // pingPacket is every ping.
 var pingPacket = newPacket(packetPing, "")
 
@@ -66,7 +82,7 @@ func (c *Conn) beat() {
 		h.awaiting, h.extended = true, false
 		c.heard.Store(false)
 		c.push(pingPacket)
-		h.ping = c.queued
+		h.ping, h.sent = c.queued, time.Since(began)
 	case busy != 0 && h.suspend(busy):
 		// The pong may stand in the network behind messages that nobody reads
 		// while the receiver is at work: that is not the client's fault.
@@ -92,5 +108,6 @@ func (c *Conn) pong() {
 		return
 	}
 	h.awaiting = false
+	c.arrived.Store(int64(h.sent))
 	h.timer.Reset(c.server.config.PingInterval)
 }

@@ -17,8 +17,11 @@ func advance(d time.Duration) { <-time.After(d) }
 func TestPingAndPong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, Config{}, nil)
-		s, _ := h.openWebSocket()
+		s, conn := h.openWebSocket()
 		begin := time.Now()
+		if arrived := conn.Arrived(); !arrived.IsZero() {
+			t.Errorf("before the first ping was answered all up to %v has arrived", arrived)
+		}
 		for i := range 5 {
 			_ = s.conn.SetReadDeadline(time.Time{})
 			frame := make([]byte, 3)
@@ -28,8 +31,13 @@ func TestPingAndPong(t *testing.T) {
 			if at, want := time.Since(begin), time.Duration(i)*44*time.Second+25*time.Second; at != want {
 				t.Errorf("ping %d came after %v, want %v", i, at, want)
 			}
+			sent := time.Now()
 			advance(19 * time.Second)
 			s.text("3")
+			synctest.Wait()
+			if arrived := conn.Arrived(); !arrived.Equal(sent) {
+				t.Errorf("after pong %d all up to %v has arrived, want %v", i, arrived.Sub(begin), sent.Sub(begin))
+			}
 		}
 		if h.server.Len() != 1 {
 			t.Error("a healthy client was closed")

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,7 +12,7 @@ import (
 // WebSocket handshake, or a CORS preflight.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.enter() {
-		unavailable(w)
+		s.unavailable(w, errClosed)
 		return
 	}
 	defer s.running.Done()
@@ -58,7 +59,7 @@ func (s *Server) verify(r *http.Request, query url.Values, upgrade bool) (*Conn,
 	}
 	if s.config.AllowRequest != nil {
 		if err := s.config.AllowRequest(r); err != nil {
-			return nil, &Refusal{Code: Forbidden, Message: err.Error()}
+			return nil, forbid(err)
 		}
 	}
 	if version := query.Get("EIO"); version != "4" {
@@ -95,16 +96,44 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refusal *Refusal
 	answerJSON(w, status, refusal.Code, refusal.Message)
 }
 
-// refused tells who wants to know of a refused request.
+// forbid makes a Refusal of AllowRequest's error.
+func forbid(err error) *Refusal {
+	if own, ok := errors.AsType[*Refusal](err); ok {
+		return own
+	}
+	return &Refusal{Code: Forbidden, Message: err.Error(), Err: err}
+}
+
+// refused counts a refused request, and tells who wants to know of it.
 func (s *Server) refused(r *http.Request, refusal *Refusal) {
+	s.counters.refuse(refusal.Code)
 	if s.config.OnRefused != nil {
 		s.config.OnRefused(r, refusal)
 	}
 }
 
-// unavailable answers a request that came after Close or StopAccepting.
-func unavailable(w http.ResponseWriter) {
-	answerJSON(w, http.StatusServiceUnavailable, BadRequest, "The server is shutting down")
+// Why no connection is made now. The texts are the client's to see.
+var (
+	errClosed = errors.New("The server is shutting down") //nolint:staticcheck // clients read it as a sentence
+	errFull   = errors.New("The server is full")          //nolint:staticcheck // clients read it as a sentence
+)
+
+// unavailable answers a handshake for which there is no connection. The next one
+// should go elsewhere, so it must not come on the same network connection.
+func (s *Server) unavailable(w http.ResponseWriter, why error) {
+	s.counters.unavailable.Add(1)
+	w.Header().Set("Connection", "close")
+	answerJSON(w, http.StatusServiceUnavailable, BadRequest, why.Error())
+}
+
+// addHeaders lets the application add headers to the answer of a request.
+func (s *Server) addHeaders(w http.ResponseWriter, r *http.Request, initial bool) {
+	if initial && s.config.InitialHeaders != nil {
+		s.config.InitialHeaders(w.Header(), r)
+	}
+	if s.config.Headers != nil {
+		s.config.Headers(w.Header(), r)
+	}
 }
 
 func answerJSON(w http.ResponseWriter, status int, code RefusalCode, message string) {

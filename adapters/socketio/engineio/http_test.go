@@ -1,10 +1,14 @@
 package engineio
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -53,7 +57,7 @@ func TestRefusals(t *testing.T) {
 			if header.Get("Access-Control-Allow-Origin") != "" {
 				t.Error("a CORS header, which nobody asked for")
 			}
-			if len(refusals) != 1 || !strings.HasPrefix(refusals[0].String(), refusals[0].Message+" (code ") {
+			if len(refusals) != 1 || !strings.HasPrefix(refusals[0].Error(), refusals[0].Message+" (code ") {
 				t.Errorf("OnRefused was told %v", refusals)
 			}
 		})
@@ -99,6 +103,33 @@ func TestRefusedWebSocketHandshake(t *testing.T) {
 		t.Errorf("refusal is %v", r)
 	}
 	eventually(t, "the connection is gone", func() bool { return h.server.Len() == 0 })
+}
+
+// TestHandshakeThatIsNotTaken has a client that asks for a WebSocket and does not
+// read the answer.
+func TestHandshakeThatIsNotTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := make(chan *Refusal, 1)
+		h := newHost(t, Config{CloseTimeout: time.Second, OnRefused: func(_ *http.Request, r *Refusal) { refused <- r }}, nil)
+		conn, err := h.listener.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, err = io.WriteString(conn, "GET /?EIO=4&transport=websocket HTTP/1.1\r\nHost: host\r\nConnection: Upgrade\r\n"+
+			"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if r := <-refused; !errors.Is(r, os.ErrDeadlineExceeded) || time.Since(began) > time.Second {
+			t.Errorf("after %v: %v", time.Since(began), r)
+		}
+		synctest.Wait()
+		if s := h.server.Stats(); s.Open != 0 || s.Closed[ReasonTransportError] != 1 {
+			t.Errorf("the counts are %+v", s)
+		}
+	})
 }
 
 func TestHandshake(t *testing.T) {
@@ -216,6 +247,7 @@ func TestConfigErrors(t *testing.T) {
 		{"negative duration", Config{PingTimeout: -1}, "PingTimeout"},
 		{"duration too small", Config{PingInterval: time.Microsecond}, "PingInterval"},
 		{"negative size", Config{QueueBytes: -1}, "QueueBytes"},
+		{"negative number", Config{MaxConnections: -1}, "MaxConnections"},
 		{"unknown transport", Config{Transports: []Transport{"smoke"}}, `"smoke"`},
 		{"CORS for nobody", Config{CORS: &CORS{}}, "Origins"},
 		{"CORS credentials for all", Config{CORS: &CORS{Origins: []string{"*"}, Credentials: true}}, "Credentials"},
@@ -230,6 +262,38 @@ func TestConfigErrors(t *testing.T) {
 	}
 	if _, err := NewServer(nil, Config{}); err == nil {
 		t.Error("no error without a Handler")
+	}
+}
+
+func TestEmptyWaitsForLastWords(t *testing.T) {
+	h := newHost(t, Config{}, nil)
+	query, conn := h.openPolling()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.server.Empty(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a connection, and a context that has ended: %v", err)
+	}
+	h.server.StopAccepting()
+	empty := make(chan error, 1)
+	go func() { empty <- h.server.Empty(t.Context()) }()
+	if err := conn.Send(NewFrame([]byte("last"))); err != nil {
+		t.Fatalf("Send: %v", err)
+	}
+	conn.Close(ReasonServerShuttingDown)
+	h.expectClose(ReasonServerShuttingDown)
+	select {
+	case err := <-empty:
+		t.Errorf("empty (%v) although a client has not fetched what is left for it", err)
+	default:
+	}
+	if status, body, _ := h.do("GET", query, ""); status != http.StatusOK || !strings.HasPrefix(body, "4last") {
+		t.Errorf("the last poll is answered with %d %q", status, body)
+	}
+	if err := <-empty; err != nil {
+		t.Error(err)
+	}
+	if err := h.server.Empty(ended); err != nil {
+		t.Errorf("without a connection: %v", err)
 	}
 }
 

@@ -302,9 +302,13 @@ type rawSocket struct {
 	t    *testing.T
 	conn net.Conn
 	r    *bufio.Reader
+	// header is that of the handshake's answer.
+	header http.Header
+	// inflates says that frames may be deflated, and deflated that the last one was.
+	inflates, deflated bool
 }
 
-func (h *host) dialWebSocket(query string) *rawSocket {
+func (h *host) dialWebSocket(query string, header ...string) *rawSocket {
 	h.t.Helper()
 	conn, err := h.listener.dial()
 	if err != nil {
@@ -313,7 +317,8 @@ func (h *host) dialWebSocket(query string) *rawSocket {
 	h.t.Cleanup(func() { _ = conn.Close() })
 	s := &rawSocket{t: h.t, conn: conn, r: bufio.NewReader(conn)}
 	_, err = fmt.Fprintf(conn, "GET /engine.io/?%s HTTP/1.1\r\nHost: host\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUser-Agent: raw\r\n\r\n", query)
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUser-Agent: raw\r\n%s\r\n",
+		query, strings.Join(append(header, ""), "\r\n"))
 	if err != nil {
 		h.t.Fatalf("handshake: %v", err)
 	}
@@ -327,13 +332,14 @@ func (h *host) dialWebSocket(query string) *rawSocket {
 	if got := res.Header.Get("Sec-WebSocket-Accept"); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		h.t.Fatalf("Sec-WebSocket-Accept is %q", got)
 	}
+	s.header = res.Header
 	return s
 }
 
 // openWebSocket makes a WebSocket connection.
-func (h *host) openWebSocket() (*rawSocket, *Conn) {
+func (h *host) openWebSocket(header ...string) (*rawSocket, *Conn) {
 	h.t.Helper()
-	s := h.dialWebSocket("EIO=4&transport=websocket")
+	s := h.dialWebSocket("EIO=4&transport=websocket", header...)
 	if op, payload := s.recv(); op != ws.OpText || !sidPattern.Match(payload) {
 		h.t.Fatalf("open packet: %v %q", op, payload)
 	}
@@ -379,7 +385,8 @@ func (s *rawSocket) read() (ws.OpCode, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if h.Masked || !h.Fin || h.Rsv != 0 {
+	s.deflated = h.Rsv1() && s.inflates
+	if h.Masked || !h.Fin || h.Rsv != 0 && !s.deflated {
 		return 0, nil, fmt.Errorf("bad frame header %+v", h)
 	}
 	payload := make([]byte, h.Length)

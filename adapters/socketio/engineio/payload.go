@@ -11,9 +11,10 @@ import (
 // that closes the connection. The body's bytes become the receiver's.
 func (c *Conn) receivePayload(body []byte) {
 	if !utf8.Valid(body) {
-		c.fail(ReasonParseError, errBadUTF8)
+		c.fail(ReasonParseError, ErrBadUTF8)
 		return
 	}
+	controls := 0
 	for more := true; more; {
 		var packet []byte
 		packet, body, more = bytes.Cut(body, []byte{separator})
@@ -22,6 +23,13 @@ func (c *Conn) receivePayload(body []byte) {
 				c.clientLeft()
 			}
 			continue
+		}
+		if len(packet) > 0 && packet[0] != packetMessage && packet[0] != packetBinary {
+			controls++
+			if controls > maxControls {
+				c.fail(ReasonTransportError, ErrFlood)
+				continue
+			}
 		}
 		// What the receiver appends to one message must not run into the next.
 		c.receivePacket(slices.Clip(packet), true)
@@ -50,7 +58,7 @@ func (c *Conn) receivePacket(packet []byte, fromPayload bool) {
 	case packetPong:
 		c.pong()
 	case packetPing:
-		c.fail(ReasonTransportError, errHeartbeatDirection)
+		c.fail(ReasonTransportError, ErrHeartbeatDirection)
 	case packetClose:
 		// A poll that the client sent at the same time still gets its answer.
 		c.Close(ReasonTransportClose)
@@ -58,7 +66,7 @@ func (c *Conn) receivePacket(packet []byte, fromPayload bool) {
 		// Without meaning here; engine.io ignores them too.
 	case packetBinary:
 		if !fromPayload {
-			c.fail(ReasonParseError, errUnknownPacket)
+			c.fail(ReasonParseError, ErrUnknownPacket)
 			return
 		}
 		binary, err := decodeBase64(data)
@@ -68,7 +76,7 @@ func (c *Conn) receivePacket(packet []byte, fromPayload bool) {
 		}
 		c.deliver(binary, true)
 	default:
-		c.fail(ReasonParseError, errUnknownPacket)
+		c.fail(ReasonParseError, ErrUnknownPacket)
 	}
 }
 
@@ -76,7 +84,7 @@ func (c *Conn) receivePacket(packet []byte, fromPayload bool) {
 func decodeBase64(text []byte) ([]byte, error) {
 	n, err := base64.RawStdEncoding.Decode(text, bytes.TrimRight(text, "="))
 	if err != nil {
-		return nil, errBadBase64
+		return nil, ErrBadBase64
 	}
 	return text[:n:n], nil
 }

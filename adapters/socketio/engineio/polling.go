@@ -75,11 +75,12 @@ func (c *Conn) abortExchanges() {
 // openPolling answers a handshake over polling. Its answer is the first poll's:
 // the open packet and whatever Open sends.
 func (s *Server) openPolling(w http.ResponseWriter, r *http.Request) {
-	c := s.register(r)
-	if c == nil {
-		unavailable(w)
+	c, err := s.register(r)
+	if err != nil {
+		s.unavailable(w, err)
 		return
 	}
+	s.counters.openedPolling.Add(1)
 	e := c.beginExchange(w)
 	defer c.endExchange(e)
 	c.mu.Lock()
@@ -88,7 +89,8 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request) {
 	c.start()
 	c.startHeartbeat()
 	c.setCookie(w.Header())
-	c.answerPoll(w, e, nil)
+	s.addHeaders(w, r, true)
+	c.answerPoll(w, r, e, nil)
 }
 
 // servePoll waits until there is something to send and answers with it.
@@ -121,7 +123,8 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, c *Conn) {
 		s.refuse(w, r, refuse(BadRequest, "a poll on a connection that uses a WebSocket"))
 		return
 	}
-	c.answerPoll(w, e, p)
+	s.addHeaders(w, r, false)
+	c.answerPoll(w, r, e, p)
 }
 
 // forgetPoll makes room for another poll.
@@ -139,7 +142,7 @@ func (c *Conn) beginPoll(p *poll) (probed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.poll != nil {
-		return false, errPollOverlap
+		return false, ErrPollOverlap
 	}
 	c.poll = p
 	if c.queue != nil || c.closed.Load() || c.socket != nil {
@@ -156,12 +159,12 @@ func (c *Conn) leavePoll(p *poll) {
 		c.poll = nil
 	}
 	c.lastWords()
-	c.shut(ReasonTransportError, errPollLeft, false)
+	c.shut(ReasonTransportError, ErrPollLeft, false)
 }
 
 // answerPoll answers a poll with all that is queued. With nothing queued it is a
 // close packet when the connection is closed, else a noop.
-func (c *Conn) answerPoll(w http.ResponseWriter, e *exchange, p *poll) {
+func (c *Conn) answerPoll(w http.ResponseWriter, r *http.Request, e *exchange, p *poll) {
 	c.mu.Lock()
 	// From here on a new poll is none too many: the client may send it as soon
 	// as it has the answer, before this request is quite over.
@@ -197,7 +200,8 @@ func (c *Conn) answerPoll(w http.ResponseWriter, e *exchange, p *poll) {
 	_ = e.control.SetWriteDeadline(time.Now().Add(patience))
 	c.mu.Unlock()
 
-	err := writeAnswer(w, e, http.StatusOK, "text/plain; charset=UTF-8", joinPayload(frames))
+	body := c.server.compressAnswer(w, r, frames, joinPayload(frames))
+	err := writeAnswer(w, e, http.StatusOK, "text/plain; charset=UTF-8", body)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,7 +223,7 @@ func writeAnswer(w http.ResponseWriter, e *exchange, status int, contentType str
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	if _, err := w.Write(body); err != nil {
+	if _, err := w.Write(body); err != nil { //nolint:gosec // packets are no page: the content type says text/plain
 		return err
 	}
 	// A response writer that cannot flush does so when the request is over.
@@ -240,14 +244,14 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, c *Conn) {
 	}
 	if r.Header.Get("Content-Type") == "application/octet-stream" {
 		c.endPost()
-		c.fail(ReasonTransportError, errBinaryPost)
-		s.refuse(w, r, refuse(BadRequest, errBinaryPost.Error()))
+		c.fail(ReasonTransportError, ErrBinaryPost)
+		s.refuse(w, r, refuse(BadRequest, ErrBinaryPost.Error()))
 		return
 	}
 	body, err := readBody(r, s.config.MaxPayload)
 	c.endReading(e)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, ErrTooLarge):
 		// engine.io answers 413 and keeps the session, whose messages are then
 		// lost without a sign; WebSocket closes, and so do we.
 		c.endPost()
@@ -266,6 +270,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, c *Conn) {
 		s.refuse(w, r, refuse(BadRequest, err.Error()))
 		return
 	}
+	s.addHeaders(w, r, false)
 	// text/html, not text/plain: some browsers would offer a download.
 	if err := writeAnswer(w, e, http.StatusOK, "text/html", []byte("ok")); err != nil {
 		c.fail(ReasonTransportError, err)
@@ -277,7 +282,7 @@ func (c *Conn) beginPost(e *exchange) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.posting {
-		return errPostOverlap
+		return ErrPostOverlap
 	}
 	c.posting = true
 	e.reading = !c.closed.Load()
@@ -301,14 +306,14 @@ func (c *Conn) endPost() {
 // what has arrived, not with what was announced.
 func readBody(r *http.Request, limit int) ([]byte, error) {
 	if r.ContentLength > int64(limit) {
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(body) > limit {
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	return body, nil
 }

@@ -133,7 +133,7 @@ func TestBodyWithoutLengthIsLimited(t *testing.T) {
 	if res.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("status is %d, want 413", res.StatusCode)
 	}
-	if e := h.expectClose(ReasonTransportError); !errors.Is(e.err, errTooLarge) {
+	if e := h.expectClose(ReasonTransportError); !errors.Is(e.err, ErrTooLarge) {
 		t.Errorf("error is %v", e.err)
 	}
 }
@@ -183,7 +183,7 @@ func TestClientLeavesItsPoll(t *testing.T) {
 	if err := <-left; err == nil {
 		t.Error("the cancelled poll got an answer")
 	}
-	if e := h.expectClose(ReasonTransportError); !errors.Is(e.err, errPollLeft) {
+	if e := h.expectClose(ReasonTransportError); !errors.Is(e.err, ErrPollLeft) {
 		t.Errorf("error is %v", e.err)
 	}
 }
@@ -309,7 +309,14 @@ func deliveries(body string) (want []event) {
 	if !utf8.ValidString(body) {
 		return nil
 	}
+	controls := 0
 	for packet := range strings.SplitSeq(body, "\x1e") {
+		if packet != "" && packet[0] != '4' && packet[0] != 'b' {
+			controls++
+			if controls > maxControls {
+				return want
+			}
+		}
 		switch {
 		case packet == "":
 			return want
@@ -317,6 +324,10 @@ func deliveries(body string) (want []event) {
 			want = append(want, event{data: packet[1:]})
 		case packet[0] == 'b':
 			text := strings.TrimRight(packet[1:], "=")
+			if strings.Contains(text, "=") {
+				return want
+			}
+			text = strings.NewReplacer("\r", "", "\n", "").Replace(text) // as Node.js does
 			text += strings.Repeat("=", (4-len(text)%4)%4)
 			data, err := base64.StdEncoding.DecodeString(text)
 			if err != nil {
@@ -333,7 +344,7 @@ func deliveries(body string) (want []event) {
 // FuzzPayload checks that no POST body makes the decoder panic, and that it
 // delivers what the body says, up to the packet that closes the connection.
 func FuzzPayload(f *testing.F) {
-	for _, seed := range []string{"4hello", "4a\x1ebAQID\x1e4", "b", "bAQ", "2", "3probe", "\x1e", "1", "9", "4\xff", "b=", "bA=A=", "bAR"} {
+	for _, seed := range []string{"4hello", "4a\x1ebAQID\x1e4", "b", "bAQ", "2", "3probe", "\x1e", "1", "9", "4\xff", "b=", "bA=A=", "bAR", "b\r"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -342,7 +353,10 @@ func FuzzPayload(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := server.register(&http.Request{})
+		c, err := server.register(&http.Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
 		c.start()
 		want := deliveries(string(body))
 		c.receivePayload(body)

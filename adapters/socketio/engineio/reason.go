@@ -36,16 +36,36 @@ var (
 	// ErrOverflow is returned by the Send that found the queue full, and is the
 	// error with which the Receiver's Close is then called: the client does not
 	// read as fast as it is sent to.
-	ErrOverflow           = errors.New("engineio: the client reads too slowly, its queue is full")
-	errHeartbeatDirection = errors.New("engineio: the client sent a ping; in version 4 only servers do")
-	errPollOverlap        = errors.New("engineio: the client sent a second poll before the first was answered")
-	errPostOverlap        = errors.New("engineio: the client sent a second POST before the first was answered")
-	errPollLeft           = errors.New("engineio: the client left before its poll was answered")
-	errBinaryPost         = errors.New("engineio: a POST with content type application/octet-stream; version 4 sends text")
-	errUnknownPacket      = errors.New("engineio: packet of an unknown type")
-	errBadBase64          = errors.New("engineio: binary packet that is not base64")
-	errBadUTF8            = errors.New("engineio: text that is not UTF-8")
-	errTooLarge           = errors.New("engineio: the client sent more than MaxPayload")
+	ErrOverflow = errors.New("engineio: the client reads too slowly, its queue is full")
+)
+
+// The causes that the Receiver's Close gets where a client broke a rule or a
+// limit; errors.Is tells them. Other errors are those of the network.
+var (
+	// ErrTooLarge: a POST or a message, compressed or not, of more than
+	// MaxPayload.
+	ErrTooLarge = errors.New("engineio: the client sent more than MaxPayload")
+	// ErrFlood: more than 100 packets that are no messages (pings, pongs and
+	// others) in a second, or in one POST.
+	ErrFlood = errors.New("engineio: the client sent too many control packets")
+	// ErrWebSocket: a breach of RFC 6455 or RFC 7692. The text says which.
+	ErrWebSocket = errors.New("engineio: the client broke a rule of WebSocket")
+	// ErrHeartbeatDirection: a ping; in version 4 only servers send them.
+	ErrHeartbeatDirection = errors.New("engineio: the client sent a ping; in version 4 only servers do")
+	// ErrPollOverlap: a second poll at the same time.
+	ErrPollOverlap = errors.New("engineio: the client sent a second poll before the first was answered")
+	// ErrPostOverlap: a second POST at the same time.
+	ErrPostOverlap = errors.New("engineio: the client sent a second POST before the first was answered")
+	// ErrPollLeft: the client gave up a poll.
+	ErrPollLeft = errors.New("engineio: the client left before its poll was answered")
+	// ErrBinaryPost: a POST in the binary form of version 3.
+	ErrBinaryPost = errors.New("engineio: a POST with content type application/octet-stream; version 4 sends text")
+	// ErrUnknownPacket: a packet of a type that does not exist, or not there.
+	ErrUnknownPacket = errors.New("engineio: packet of an unknown type")
+	// ErrBadBase64: a binary packet in a POST that is not base64.
+	ErrBadBase64 = errors.New("engineio: binary packet that is not base64")
+	// ErrBadUTF8: text that is not UTF-8.
+	ErrBadUTF8 = errors.New("engineio: text that is not UTF-8")
 )
 
 // RefusalCode is the number that a refused request is answered with, as in
@@ -62,21 +82,30 @@ const (
 	UnsupportedProtocolVersion RefusalCode = 5
 )
 
-// Refusal says why a request was refused. The client gets Code
-// and Message as JSON; Detail is for the server's own eyes.
-type Refusal struct {
+// Refusal says why a request was refused. The client gets Code and Message as
+// JSON, with status 403 for code Forbidden and else 400; Detail and Err are for
+// the server's own eyes.
+type Refusal struct { //nolint:errname // it is what happened to a request; few handle it as an error
 	Code    RefusalCode
 	Message string
-	Detail  string
+	// Detail says what was wrong with the request, such as the session id that
+	// nobody knows. It may be empty.
+	Detail string
+	// Err is what Config.AllowRequest or the WebSocket handshake failed with;
+	// else nil.
+	Err error
 }
 
-// String returns all of it in one line.
-func (r *Refusal) String() string {
+// Error returns the message, the code and the detail in one line.
+func (r *Refusal) Error() string {
 	if r.Detail == "" {
 		return fmt.Sprintf("%s (code %d)", r.Message, r.Code)
 	}
 	return fmt.Sprintf("%s (code %d): %s", r.Message, r.Code, r.Detail)
 }
+
+// Unwrap returns Err.
+func (r *Refusal) Unwrap() error { return r.Err }
 
 // refuse makes a Refusal with the message that engine.io has for the code.
 func refuse(code RefusalCode, detail string) *Refusal {

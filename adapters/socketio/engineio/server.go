@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -24,14 +25,19 @@ type Server struct {
 	conns     map[string]*Conn
 	accepting bool
 	closed    bool
+	// empty is closed when the last connection is forgotten; nil while nobody
+	// waits for that.
+	empty chan struct{}
 
 	// closing ends the waiting for clients that may never come again.
 	closing chan struct{}
 	// running counts requests, connections, readers and writers. It is added
 	// to only under mu before Close, or by someone who is counted already, so
 	// that Close's Wait misses nobody.
-	running sync.WaitGroup
-	open    atomic.Int64
+	running  sync.WaitGroup
+	open     atomic.Int64
+	counters counters
+	flusher  flusher
 }
 
 // NewServer returns a server that tells h of its connections. The error names
@@ -43,11 +49,13 @@ func NewServer(h Handler, cfg Config) (*Server, error) {
 	if err := cfg.withDefaults(); err != nil {
 		return nil, err
 	}
-	return &Server{
+	s := &Server{
 		handler: h, config: cfg,
 		conns: make(map[string]*Conn), accepting: true,
 		closing: make(chan struct{}),
-	}, nil
+	}
+	s.flusher.server = s
+	return s, nil
 }
 
 // Len returns the number of open connections.
@@ -60,6 +68,28 @@ func (s *Server) StopAccepting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accepting = false
+}
+
+// Empty returns when no connection is left: none is open, and those that were
+// closed have sent what they had, or have run out of CloseTimeout. The error is
+// ctx's. After StopAccepting it stays so.
+func (s *Server) Empty(ctx context.Context) error {
+	s.mu.Lock()
+	if len(s.conns) == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+	}
+	empty := s.empty
+	s.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Close closes all connections with ReasonServerShuttingDown, refuses all
@@ -99,25 +129,32 @@ func (s *Server) enter() bool {
 }
 
 // register makes a connection with an id of its own and counts it as running
-// and open. It returns nil when no new connections are accepted. The caller is
-// counted as running.
-func (s *Server) register(r *http.Request) *Conn {
-	c := &Conn{id: newID(), server: s, handshake: newHandshake(r, time.Now()), done: make(chan struct{})}
+// and open. The error says why there can be none now. The caller is counted as
+// running.
+func (s *Server) register(r *http.Request) (*Conn, error) {
+	c := &Conn{id: newID(), server: s, handshake: packHandshake(r, time.Now()), done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.accepting {
-		return nil
+	switch {
+	case !s.accepting:
+		return nil, errClosed
+	case s.config.MaxConnections > 0 && len(s.conns) >= s.config.MaxConnections:
+		return nil, errFull
 	}
 	s.conns[c.id] = c
 	s.running.Add(1)
 	s.open.Add(1)
-	return c
+	return c, nil
 }
 
 // remove forgets a connection that has ended.
 func (s *Server) remove(c *Conn) {
 	s.mu.Lock()
 	delete(s.conns, c.id)
+	if s.empty != nil && len(s.conns) == 0 {
+		close(s.empty)
+		s.empty = nil
+	}
 	s.mu.Unlock()
 	s.running.Done()
 }

@@ -2,9 +2,11 @@ package engineio
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -16,6 +18,8 @@ import (
 type socket struct {
 	conn   net.Conn
 	reader *frameReader
+	// raw is nil where writing cannot be tried without waiting.
+	raw syscall.RawConn
 
 	// last is the close frame's payload that the writer sends when nothing is
 	// queued any more; closing says that it shall, sent that it did or cannot.
@@ -36,10 +40,21 @@ type socket struct {
 // is a flood, whose answers would cost more than it.
 const maxControls = 100
 
+// badHandshake is the refusal of a request that could not become a WebSocket.
+func badHandshake(err error) *Refusal {
+	refusal := refuse(BadRequest, err.Error())
+	refusal.Err = err
+	return refusal
+}
+
 // hijack turns a verified request into a WebSocket. After an error the response
 // is written.
 func (s *Server) hijack(w http.ResponseWriter, r *http.Request) (*socket, error) {
 	upgrader := ws.HTTPUpgrader{Timeout: s.config.CloseTimeout, Header: w.Header()}
+	extension := deflateOffer()
+	if s.config.Deflate {
+		upgrader.Negotiate = extension.Negotiate
+	}
 	conn, buffered, _, err := upgrader.Upgrade(r, w)
 	if err != nil {
 		if conn != nil {
@@ -54,41 +69,43 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request) (*socket, error)
 		_ = conn.Close()
 		return nil, err
 	}
-	return &socket{conn: conn, reader: newFrameReader(conn, ahead, s.config.MaxPayload)}, nil
+	reader := newFrameReader(conn, ahead, s.config.MaxPayload)
+	_, reader.deflate = extension.Accepted()
+	return &socket{conn: conn, reader: reader, raw: rawConn(conn)}, nil
 }
 
 // openWebSocket answers a handshake over WebSocket.
 func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request) {
-	c := s.register(r)
-	if c == nil {
-		unavailable(w)
+	c, err := s.register(r)
+	if err != nil {
+		s.unavailable(w, err)
 		return
 	}
 	c.setCookie(w.Header())
+	s.addHeaders(w, r, true)
 	socket, err := s.hijack(w, r)
 	if err != nil {
 		c.fail(ReasonTransportError, err)
-		s.refused(r, refuse(BadRequest, err.Error()))
+		s.refused(r, badHandshake(err))
 		return
 	}
+	s.counters.openedWebSocket.Add(1)
 	c.mu.Lock()
 	c.attach(socket)
 	if !c.closed.Load() {
 		c.push(c.openPacket(WebSocket))
 	}
 	c.mu.Unlock()
-	s.running.Go(func() {
-		c.start()
-		c.startHeartbeat()
-		c.read(socket)
-	})
+	c.start()
+	c.startHeartbeat()
+	c.startReader()
 }
 
 // attach makes the socket the connection's transport. If the connection was
 // closed meanwhile, the socket gets what is left and is closed. mu is held.
 func (c *Conn) attach(socket *socket) {
 	c.socket = socket
-	c.writeFunc = c.write
+	c.readFunc, c.writeFunc = c.read, c.write
 	if c.closed.Load() {
 		socket.closeWith(closeCode(c.reason, c.err), c.server.config.CloseTimeout)
 		c.lastWords()
@@ -98,19 +115,43 @@ func (c *Conn) attach(socket *socket) {
 	}
 }
 
-// read is the reader: it handles what the client sends until nothing more can
-// come.
-func (c *Conn) read(socket *socket) {
-	for {
+// startReader starts the reader of a connection that has a socket. The caller is
+// counted as running.
+func (c *Conn) startReader() {
+	c.server.running.Add(1)
+	go c.readFunc()
+}
+
+// read is the reader: it waits for the client, handles what has come, and leaves
+// the waiting to its successor. A goroutine that has called a receiver has a
+// stack of 4 kB or more, which the runtime does not make smaller again; a new
+// one waits on 2 kB. That is why the wait is called from here, where the stack is
+// shallow. BenchmarkIdle and BenchmarkEcho have the figures.
+func (c *Conn) read() {
+	defer c.server.running.Done()
+	err := c.socket.reader.wait()
+	if err == nil {
+		err = c.receive(c.socket)
+	}
+	if err != nil {
+		c.endRead(c.socket, err)
+		return
+	}
+	c.startReader()
+}
+
+// receive handles all messages that have come, or begun to.
+func (c *Conn) receive(socket *socket) error {
+	for socket.reader.more() {
 		op, payload, err := socket.reader.next()
 		if err == nil {
 			err = c.receiveMessage(socket, op, payload)
 		}
 		if err != nil {
-			c.endRead(socket, err)
-			return
+			return err
 		}
 	}
+	return nil
 }
 
 // errClientClosed ends the reader after a close frame.
@@ -144,7 +185,7 @@ func (c *Conn) receiveMessage(socket *socket, op ws.OpCode, payload []byte) erro
 	default: // control frames are counted
 	}
 	if socket.flooded(time.Now()) {
-		return &frameError{ws.StatusPolicyViolation, "too many control packets a second"}
+		return &frameError{ws.StatusPolicyViolation, fmt.Sprintf("more than %d control packets in a second", maxControls), ErrFlood}
 	}
 	switch op {
 	case ws.OpText:
@@ -240,7 +281,16 @@ func (c *Conn) startWriter() {
 	}
 	c.writing = true
 	c.server.running.Add(1)
+	if c.socket.raw != nil && !c.socket.closing {
+		c.server.flusher.add(c)
+		return
+	}
 	go c.writeFunc()
+}
+
+// form is how frames go out on the connection's WebSocket.
+func (c *Conn) form() wireForm {
+	return wireForm{c.socket.reader.deflate, c.server.config.CompressFrom}
 }
 
 // write is the writer. It runs while there is something to send, and takes all
@@ -249,6 +299,7 @@ func (c *Conn) write() {
 	defer c.server.running.Done()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	form := c.form()
 	for c.writing {
 		b := c.take()
 		if b == nil {
@@ -259,14 +310,19 @@ func (c *Conn) write() {
 			continue
 		}
 		c.mu.Unlock()
-		err := writeBatch(c.socket.conn, b)
+		err := writeBatch(c.socket.conn, b, form)
 		c.mu.Lock()
-		c.settle(b)
-		if err != nil {
-			c.shut(ReasonTransportError, err, false)
-			c.socket.sent = true
-			c.socket.abort()
-		}
+		c.wrote(b, err)
+	}
+}
+
+// wrote ends the writing of a batch. mu is held.
+func (c *Conn) wrote(b *batch, err error) {
+	c.settle(b)
+	if err != nil {
+		c.shut(ReasonTransportError, err, false)
+		c.socket.sent = true
+		c.socket.abort()
 	}
 }
 

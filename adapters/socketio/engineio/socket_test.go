@@ -3,6 +3,7 @@ package engineio
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -242,4 +243,65 @@ func TestEarlyFrames(t *testing.T) {
 	s.recv()
 	h.expect("open")
 	h.expectMessage(early, false)
+}
+
+// TestDrained sends far more than the queue holds to a client that reads slowly,
+// waiting for room each time.
+func TestDrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, Config{QueueBytes: 4_000, QueuePackets: 8}, nil)
+		client, conn := h.openWebSocket()
+		const count = 200
+		sent := make(chan error, 1)
+		go func() {
+			for i := range count {
+				if err := conn.Drained(t.Context(), 1_000); err != nil {
+					sent <- err
+					return
+				}
+				// One frame in ten is small: there the packets count.
+				if err := conn.Send(NewFrame(make([]byte, 10+i%10*200))); err != nil {
+					sent <- err
+					return
+				}
+			}
+			sent <- nil
+		}()
+		for i := range count {
+			synctest.Wait() // everything that has room is queued
+			client.expect(ws.OpText, "4"+string(make([]byte, 10+i%10*200)))
+		}
+		if err := <-sent; err != nil {
+			t.Fatalf("after %d frames: %v", count, err)
+		}
+	})
+}
+
+func TestDrainedEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, Config{CloseTimeout: time.Second}, nil)
+		_, conn := h.openWebSocket()
+		// A frame that is larger than what fits into the pipe waits for the client.
+		if err := conn.Send(NewFrame(make([]byte, 1_000))); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 2)
+		go func() { ended <- conn.Drained(ctx, 0) }()
+		synctest.Wait()
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("with an ended context: %v", err)
+		}
+		go func() { ended <- conn.Drained(t.Context(), 0) }()
+		synctest.Wait()
+		conn.Close(ReasonForcedClose)
+		if err := <-ended; !errors.Is(err, ErrClosed) {
+			t.Errorf("on a connection that closes: %v, want %v", err, ErrClosed)
+		}
+		if err := conn.Drained(t.Context(), 1<<20); !errors.Is(err, ErrClosed) {
+			t.Errorf("on a closed connection: %v, want %v", err, ErrClosed)
+		}
+		advance(time.Second)
+	})
 }

@@ -15,10 +15,11 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 		s.turnAway(w, r, refusal)
 		return
 	}
+	s.addHeaders(w, r, false)
 	socket, err := s.hijack(w, r)
 	if err != nil {
 		c.endUpgrade()
-		s.refused(r, refuse(BadRequest, err.Error()))
+		s.refused(r, badHandshake(err))
 		return
 	}
 	c.mu.Lock()
@@ -29,9 +30,11 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 	c.mu.Unlock()
 	s.running.Go(func() {
 		if c.negotiate(socket) {
-			c.read(socket)
+			s.counters.upgraded.Add(1)
+			c.startReader()
 			return
 		}
+		s.counters.upgradesFailed.Add(1)
 		socket.abort()
 		c.endUpgrade()
 	})

@@ -7,22 +7,46 @@ import (
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsflate"
 )
 
-// readBufferSize is what an idle WebSocket keeps for reading. It holds several
-// heartbeats or small messages; what is larger is read straight into the
-// message's own memory.
-const readBufferSize = 512
+const (
+	// idleBuffer is what an idle WebSocket keeps for reading, in bytes. It holds
+	// a small message.
+	idleBuffer = 256
+	// busyBuffer is the size of the buffers that the rest of larger messages is
+	// read through. They are pooled. What is larger than that is read straight
+	// into the message's own memory.
+	busyBuffer = 4 << 10
+)
+
+var busyBuffers pool[[busyBuffer]byte]
 
 // firstChunk is how much memory a message gets because its header announces
 // it; more comes as its bytes arrive.
 const firstChunk = 16 << 10
 
-// frameError is a breach of RFC 6455, with the code for the close frame.
+// frameError is a breach of RFC 6455, or of a limit, with the code for the close
+// frame.
 type frameError struct {
 	code ws.StatusCode
 	text string
+	// cause is one of the exported errors.
+	cause error
 }
+
+// protocolError is a frameError for what RFC 6455 calls a protocol error.
+func protocolError(text string) *frameError {
+	return &frameError{ws.StatusProtocolError, text, ErrWebSocket}
+}
+
+// tooBig is the frameError for a message beyond the limit.
+func tooBig(limit int) *frameError {
+	return &frameError{ws.StatusMessageTooBig, fmt.Sprintf("a message of more than %d bytes", limit), ErrTooLarge}
+}
+
+// Unwrap returns the cause.
+func (e *frameError) Unwrap() error { return e.cause }
 
 // Error returns the text with the code.
 func (e *frameError) Error() string {
@@ -32,33 +56,76 @@ func (e *frameError) Error() string {
 // frameReader reads the frames of a client and joins fragments to messages.
 type frameReader struct {
 	src io.Reader
-	// limit is the largest message, in bytes.
+	// limit is the largest message, in bytes, as it comes and inflated.
 	limit int
-	// buf[from:to] was read ahead.
+	// deflate says that messages may be deflated.
+	deflate bool
+	// buf[from:to] was read ahead. buf is idle or busy, or larger than both for
+	// what net/http had read ahead.
 	buf      []byte
 	from, to int
+	idle     [idleBuffer]byte
+	busy     *[busyBuffer]byte
 	// header is where headers are decoded.
 	header [ws.MaxHeaderSize]byte
 	// op and partial are the message of which not all fragments have come; op
 	// is zero when there is none.
 	op      ws.OpCode
 	partial []byte
+	// small says that this message is deflated.
+	small bool
 }
 
 // newFrameReader reads src, after the bytes in ahead that were read from it
 // already. ahead is copied.
 func newFrameReader(src io.Reader, ahead []byte, limit int) *frameReader {
-	r := &frameReader{src: src, limit: limit, buf: make([]byte, max(readBufferSize, len(ahead)))}
+	r := &frameReader{src: src, limit: limit}
+	r.buf = r.idle[:]
+	if len(ahead) > len(r.buf) {
+		r.buf = make([]byte, len(ahead))
+	}
 	r.to = copy(r.buf, ahead)
 	return r
 }
 
-// Read reads what is buffered, or else from the source: through the buffer if
-// little is asked for. It is how the header and small payloads are read.
+// wait returns when there is something to read, or with the source's error. The
+// buffer is the small one meanwhile.
+func (r *frameReader) wait() error {
+	if r.more() {
+		return nil
+	}
+	n, err := r.src.Read(r.buf)
+	r.from, r.to = 0, n
+	if n > 0 {
+		return nil // an error that came with bytes comes again at the next read
+	}
+	return err
+}
+
+// more says whether something was read that next has not looked at. If not, the
+// large buffer is given back.
+func (r *frameReader) more() bool {
+	if r.from < r.to {
+		return true
+	}
+	r.buf = r.idle[:]
+	if r.busy != nil {
+		busyBuffers.put(r.busy)
+		r.busy = nil
+	}
+	return false
+}
+
+// Read reads what is buffered, or else from the source: through the large buffer
+// if little is asked for. It is how the header and small payloads are read.
 func (r *frameReader) Read(p []byte) (int, error) {
 	if r.from == r.to {
-		if len(p) >= len(r.buf) {
+		if len(p) >= busyBuffer {
 			return r.src.Read(p)
+		}
+		if r.busy == nil {
+			r.busy = busyBuffers.get()
+			r.buf = r.busy[:]
 		}
 		n, err := r.src.Read(r.buf)
 		r.from, r.to = 0, n
@@ -79,20 +146,20 @@ func (r *frameReader) next() (ws.OpCode, []byte, error) {
 	for {
 		h, err := ws.ReadHeaderBuffer(r, r.header[:])
 		if errors.Is(err, ws.ErrHeaderLengthMSB) || errors.Is(err, ws.ErrHeaderLengthUnexpected) {
-			return 0, nil, &frameError{ws.StatusProtocolError, err.Error()}
+			return 0, nil, protocolError(err.Error())
 		}
 		if err != nil {
 			return 0, nil, err
 		}
-		if err := ws.CheckHeader(h, r.state()); err != nil {
-			return 0, nil, &frameError{ws.StatusProtocolError, err.Error()}
+		if err := r.check(h); err != nil {
+			return 0, nil, protocolError(err.Error())
 		}
 		if h.OpCode.IsControl() {
 			payload, err := r.payload(nil, h)
 			return h.OpCode, payload, err
 		}
 		if h.Length > int64(r.limit-len(r.partial)) {
-			return 0, nil, &frameError{ws.StatusMessageTooBig, fmt.Sprintf("a message of more than %d bytes", r.limit)}
+			return 0, nil, tooBig(r.limit)
 		}
 		message, err := r.payload(r.partial, h)
 		if err != nil {
@@ -107,19 +174,37 @@ func (r *frameReader) next() (ws.OpCode, []byte, error) {
 			continue
 		}
 		r.op, r.partial = 0, nil
+		if r.small {
+			if message, err = inflate(message, r.limit); err != nil {
+				return 0, nil, err
+			}
+		}
 		if op == ws.OpText && !utf8.Valid(message) {
-			return 0, nil, &frameError{ws.StatusInvalidFramePayloadData, "text that is not UTF-8"}
+			return 0, nil, &frameError{ws.StatusInvalidFramePayloadData, "text that is not UTF-8", ErrBadUTF8}
 		}
 		return op, message, nil
 	}
 }
 
-// state is what ws.CheckHeader needs to know.
-func (r *frameReader) state() ws.State {
+// check says what is wrong with a header where it stands, and notes whether a
+// message that begins with it is deflated.
+func (r *frameReader) check(h ws.Header) error {
+	state := ws.StateServerSide
 	if r.op != 0 {
-		return ws.StateServerSide | ws.StateFragmented
+		state |= ws.StateFragmented
 	}
-	return ws.StateServerSide
+	if r.deflate {
+		var small bool
+		var err error
+		// Afterwards no reserved bit may be left.
+		if h, small, err = wsflate.UnsetBit(h); err != nil {
+			return err
+		}
+		if h.OpCode.IsData() && h.OpCode != ws.OpContinuation {
+			r.small = small
+		}
+	}
+	return ws.CheckHeader(h, state)
 }
 
 // payload appends the frame's payload to dst, unmasked.
@@ -155,11 +240,11 @@ func closeAnswer(payload []byte) ([]byte, error) {
 		return nil, nil
 	}
 	if len(payload) == 1 {
-		return nil, &frameError{ws.StatusProtocolError, "a close frame of one byte"}
+		return nil, protocolError("a close frame of one byte")
 	}
 	code, text := ws.ParseCloseFrameData(payload)
 	if err := ws.CheckCloseFrameData(code, text); err != nil {
-		return nil, &frameError{ws.StatusProtocolError, err.Error()}
+		return nil, protocolError(err.Error())
 	}
 	return payload[:2], nil
 }

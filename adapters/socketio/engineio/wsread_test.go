@@ -166,6 +166,8 @@ func TestCloseAnswer(t *testing.T) {
 // FuzzFrameReader checks that no input makes the reader panic, return a message
 // above the limit or text that is not UTF-8.
 func FuzzFrameReader(f *testing.F) {
+	f.Add(deflatedFrame(ws.OpText, true, deflatedText("4hello")))
+	f.Add(frames(deflatedFrame(ws.OpText, false, deflatedText("4")[:1]), clientFrame(ws.OpContinuation, true, "\x00")))
 	f.Add(clientFrame(ws.OpText, true, "4hello"))
 	f.Add(frames(clientFrame(ws.OpText, false, "a"), clientFrame(ws.OpPing, true, "p"), clientFrame(ws.OpContinuation, true, "b")))
 	f.Add(clientFrame(ws.OpClose, true, "\x03\xe8bye"))
@@ -174,6 +176,7 @@ func FuzzFrameReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const limit = 256
 		r := newFrameReader(bytes.NewReader(in), nil, limit)
+		r.deflate = len(in)%2 == 0
 		for {
 			op, payload, err := r.next()
 			if err != nil {

@@ -2,6 +2,7 @@ package parser
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"unicode/utf8"
@@ -15,13 +16,15 @@ type Config struct {
 	MaxAttachments int
 	// MaxNamespaceLength is how long the name of a namespace may be, with its query, in bytes; by default 256.
 	MaxNamespaceLength int
+	// MaxEventLength is how long the name of an event may be, in bytes; by default 1,024.
+	MaxEventLength int
 	// MaxAttachmentBytes is how large the attachments of one packet may be together; by default 10,000,000, which is
 	// ten times the largest frame that Engine.IO takes by default.
 	MaxAttachmentBytes int
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.MaxAttachments < 0 || c.MaxNamespaceLength < 0 || c.MaxAttachmentBytes < 0 {
+	if c.MaxAttachments < 0 || c.MaxNamespaceLength < 0 || c.MaxEventLength < 0 || c.MaxAttachmentBytes < 0 {
 		return c, fmt.Errorf("parser: a limit must not be negative: %+v", c)
 	}
 	if c.MaxAttachments > domain.MaxAttachments {
@@ -33,11 +36,24 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxNamespaceLength == 0 {
 		c.MaxNamespaceLength = 256
 	}
+	if c.MaxEventLength == 0 {
+		c.MaxEventLength = 1_024
+	}
 	if c.MaxAttachmentBytes == 0 {
 		c.MaxAttachmentBytes = 10_000_000
 	}
 	return c, nil
 }
+
+// What an [Error] is, for errors.Is: the limits of [Config], and all the rest.
+var (
+	ErrAttachments     = errors.New("too many attachments")
+	ErrAttachmentBytes = errors.New("attachments that are too large together")
+	ErrNamespaceLength = errors.New("a namespace that is too long")
+	ErrEventLength     = errors.New("the name of an event that is too long")
+	// ErrMalformed is everything else: what no official client would send.
+	ErrMalformed = errors.New("no packet")
+)
 
 // Error says why a frame was refused. A client that sent it is not worth another frame: the connection is closed with
 // the reason "parse error", as in Socket.IO.
@@ -46,6 +62,8 @@ type Error struct {
 	Reason string
 	// Err is a *domain.PayloadError when the payload was the reason; its position counts from the payload's beginning.
 	Err error
+	// limit is which limit was broken, nil for none.
+	limit error
 }
 
 // Error says what was wrong.
@@ -59,7 +77,19 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Is reports whether target is the limit that was broken, or [ErrMalformed] where none was.
+func (e *Error) Is(target error) bool {
+	if e.limit == nil {
+		return target == ErrMalformed
+	}
+	return target == e.limit
+}
+
 func refuse(format string, args ...any) *Error { return &Error{Reason: fmt.Sprintf(format, args...)} }
+
+func tooMuch(limit error, format string, args ...any) *Error {
+	return &Error{Reason: fmt.Sprintf(format, args...), limit: limit}
+}
 
 // Decoder reads the packets of one connection. It is for one goroutine at a time, and for nobody after an error.
 //
@@ -70,9 +100,13 @@ func refuse(format string, args ...any) *Error { return &Error{Reason: fmt.Sprin
 // docs/guarantees.md). It is exact where JavaScript is not: ids go up to 2^64-1.
 type Decoder struct {
 	config Config
+	// waiting is nil but between a text and the last of its attachments: there are as many decoders as clients.
+	waiting *unfinished
+}
 
-	// waiting is a packet that still lacks attachments: the first len(attachments)-missing are there.
-	waiting     Packet
+// unfinished is a packet that lacks attachments: the first len(attachments)-missing are there.
+type unfinished struct {
+	packet      Packet
 	attachments [][]byte
 	missing     int
 	size        int
@@ -90,23 +124,24 @@ func NewDecoder(config Config) (*Decoder, error) {
 // Add reads a text frame. It reports true with a packet that is complete, false while attachments are awaited. The
 // packet keeps parts of the text, which the caller must not change afterwards. Errors are of the type [*Error].
 func (d *Decoder) Add(text []byte) (Packet, bool, error) {
-	if d.missing > 0 {
-		return Packet{}, false, refuse("a text while %d attachments are awaited", d.missing)
+	if d.waiting != nil {
+		return Packet{}, false, refuse("a text while %d attachments are awaited", d.waiting.missing)
 	}
-	p, rest, attachments, err := d.head(text)
+	p, rest, n, err := d.head(text)
 	if err != nil {
 		return Packet{}, false, err
 	}
-	if attachments > 0 {
+	var attachments [][]byte
+	if n > 0 {
 		// The payload is checked now, with the attachments that it will have; they are put into this slice as they
 		// come, before anybody else sees the packet.
-		d.attachments = make([][]byte, attachments)
+		attachments = make([][]byte, n)
 	}
-	if err := d.payload(&p, rest); err != nil {
+	if err := d.payload(&p, rest, attachments); err != nil {
 		return Packet{}, false, err
 	}
-	if attachments > 0 {
-		d.waiting, d.missing, d.size = p, attachments, 0
+	if n > 0 {
+		d.waiting = &unfinished{packet: p, attachments: attachments, missing: n}
 		return Packet{}, false, nil
 	}
 	return p, true, nil
@@ -116,21 +151,21 @@ func (d *Decoder) Add(text []byte) (Packet, bool, error) {
 // packet when it was the last. The packet keeps the data, which the caller must not change afterwards. Errors are of
 // the type [*Error].
 func (d *Decoder) AddBinary(data []byte) (Packet, bool, error) {
-	if d.missing == 0 {
+	w := d.waiting
+	if w == nil {
 		return Packet{}, false, refuse("a binary while none is awaited")
 	}
-	d.size += len(data)
-	if d.size > d.config.MaxAttachmentBytes {
-		return Packet{}, false, refuse("the attachments have more than %d bytes together", d.config.MaxAttachmentBytes)
+	w.size += len(data)
+	if w.size > d.config.MaxAttachmentBytes {
+		return Packet{}, false, tooMuch(ErrAttachmentBytes, "the attachments have more than %d bytes together", d.config.MaxAttachmentBytes)
 	}
-	d.attachments[len(d.attachments)-d.missing] = data
-	d.missing--
-	if d.missing > 0 {
+	w.attachments[len(w.attachments)-w.missing] = data
+	w.missing--
+	if w.missing > 0 {
 		return Packet{}, false, nil
 	}
-	p := d.waiting
-	d.waiting, d.attachments = Packet{}, nil
-	return p, true, nil
+	d.waiting = nil
+	return w.packet, true, nil
 }
 
 // head reads everything up to the payload: the type, the number of attachments, the namespace, the id.
@@ -170,7 +205,7 @@ func (d *Decoder) attachmentCount(text []byte) (int, []byte, error) {
 	n, err := strconv.Atoi(string(text[:digits]))
 	switch {
 	case err != nil || n > d.config.MaxAttachments:
-		return 0, nil, refuse("too many attachments: at most %d are allowed", d.config.MaxAttachments)
+		return 0, nil, tooMuch(ErrAttachments, "too many attachments: at most %d are allowed", d.config.MaxAttachments)
 	case n == 0:
 		return 0, nil, refuse("illegal attachments: a binary packet has at least one")
 	}
@@ -187,7 +222,7 @@ func (d *Decoder) namespace(text []byte) (string, []byte, error) {
 	case len(name) == 1:
 		return "/", rest, nil
 	case len(name) > d.config.MaxNamespaceLength:
-		return "", nil, refuse("illegal namespace: longer than %d bytes", d.config.MaxNamespaceLength)
+		return "", nil, tooMuch(ErrNamespaceLength, "illegal namespace: longer than %d bytes", d.config.MaxNamespaceLength)
 	case !utf8.Valid(name):
 		return "", nil, refuse("illegal namespace: not UTF-8")
 	}
@@ -204,9 +239,9 @@ func countDigits(text []byte) int {
 
 // payload checks the payload and that it is of the shape that the packet's type asks for (isPayloadValid of
 // socket.io-parser).
-func (d *Decoder) payload(p *Packet, text []byte) error {
+func (d *Decoder) payload(p *Packet, text []byte, attachments [][]byte) error {
 	if len(text) == 0 {
-		if p.Type == Event || len(d.attachments) > 0 {
+		if p.Type == Event || len(attachments) > 0 {
 			return refuse("invalid payload: %v without one", p.Type)
 		}
 		return nil
@@ -214,7 +249,7 @@ func (d *Decoder) payload(p *Packet, text []byte) error {
 	if p.Type == Disconnect {
 		return refuse("invalid payload: %v with one", p.Type)
 	}
-	v, err := domain.NewValue(text, d.attachments...)
+	v, err := domain.NewValue(text, attachments...)
 	if err != nil {
 		return &Error{Reason: "invalid payload", Err: err}
 	}
@@ -224,6 +259,9 @@ func (d *Decoder) payload(p *Packet, text []byte) error {
 	case Event:
 		if p.event, err = v.Packet(); err != nil {
 			return &Error{Reason: "invalid payload", Err: err}
+		}
+		if len(p.event.Event()) > d.config.MaxEventLength {
+			return tooMuch(ErrEventLength, "the name of the event is longer than %d bytes", d.config.MaxEventLength)
 		}
 	case Ack:
 		if first != '[' {

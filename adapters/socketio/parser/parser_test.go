@@ -234,7 +234,7 @@ func hideBinaries(t testing.TB, v any) any {
 
 func TestDecoderRefuses(t *testing.T) {
 	long := "/" + strings.Repeat("n", 20)
-	config := Config{MaxAttachments: 2, MaxNamespaceLength: 20, MaxAttachmentBytes: 5}
+	config := Config{MaxAttachments: 2, MaxNamespaceLength: 20, MaxEventLength: 9, MaxAttachmentBytes: 5}
 	tests := []struct {
 		name   string
 		frames []frame
@@ -248,6 +248,8 @@ func TestDecoderRefuses(t *testing.T) {
 		{"an answer that is no array", []frame{{text: "31{}"}}, "must be an array"},
 		{"CONNECT_ERROR with an array", []frame{{text: "4[]"}}, "an object or a string"},
 		{"broken JSON", []frame{{text: `2["a"`}}, "parse packet: invalid payload at byte 4: the text ends too early"},
+		{"a long event name", []frame{{text: `2["0123456789"]`}}, "the name of the event is longer than 9 bytes"},
+		{"deep JSON", []frame{{text: `2["a",` + strings.Repeat("[", 100) + strings.Repeat("]", 101)}}, "nested too deep"},
 		{"a reserved event", []frame{{text: `2["connect"]`}}, "reserves"},
 		{"a large id", []frame{{text: `218446744073709551616["a"]`}}, "an ack id that is too large"},
 		{"an endless id", []frame{{text: `2` + strings.Repeat("9", 10_000)}}, "an ack id that is too large"},
@@ -312,14 +314,14 @@ func TestDecodedEvent(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for _, config := range []Config{
-		{MaxAttachments: -1}, {MaxNamespaceLength: -1}, {MaxAttachmentBytes: -1}, {MaxAttachments: domain.MaxAttachments + 1},
+		{MaxAttachments: -1}, {MaxNamespaceLength: -1}, {MaxEventLength: -1}, {MaxAttachmentBytes: -1}, {MaxAttachments: domain.MaxAttachments + 1},
 	} {
 		if _, err := NewDecoder(config); err == nil {
 			t.Errorf("%+v was accepted", config)
 		}
 	}
 	d := newDecoder(t, Config{})
-	if d.config != (Config{MaxAttachments: 10, MaxNamespaceLength: 256, MaxAttachmentBytes: 10_000_000}) {
+	if d.config != (Config{MaxAttachments: 10, MaxNamespaceLength: 256, MaxEventLength: 1_024, MaxAttachmentBytes: 10_000_000}) {
 		t.Errorf("the defaults are %+v", d.config)
 	}
 }

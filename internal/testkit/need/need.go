@@ -1,5 +1,5 @@
 // Package need finds the programs that tests need besides Go: redis-server,
-// Node.js, npm and a browser.
+// Node.js, npm, a browser and Python.
 //
 // Each program is looked for in an environment variable first and on the PATH
 // after that:
@@ -8,6 +8,7 @@
 //	ROOMBUS_TEST_NODE           node, 18 or later
 //	ROOMBUS_TEST_NPM            npm
 //	ROOMBUS_TEST_CHROMIUM       chromium (or Chrome)
+//	ROOMBUS_TEST_PYTHON         python3 with the packages socketio, requests and websocket
 //
 // A test whose program is not there fails when ROOMBUS_TEST_REQUIRE or CI is
 // set (to 1 or true), as `make test` and CI do, and is skipped otherwise.
@@ -48,6 +49,13 @@ func Chromium(t testing.TB) string {
 	return chromium.path(t)
 }
 
+// Python returns the path of a python3 that has python-socketio, and what that
+// needs for both transports.
+func Python(t testing.TB) string {
+	t.Helper()
+	return python.path(t)
+}
+
 // Missing ends the test: as failed where everything is required, as skipped
 // elsewhere. The sentence says what is missing and what to do about it.
 func Missing(t testing.TB, sentence string) {
@@ -75,6 +83,7 @@ type program struct {
 	names    []string // on the PATH, the first that is there
 	minimum  int      // the major version, 0 for any
 	version  *regexp.Regexp
+	imports  string // what Python must be able to import
 	install  string
 
 	once  sync.Once
@@ -101,6 +110,13 @@ var (
 		names:   []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome"},
 		install: "apt-get install chromium",
 	}
+	python = &program{
+		title: "Python with python-socketio", variable: "ROOMBUS_TEST_PYTHON",
+		// Debian's has what Debian's packages install; another one on the PATH may not.
+		names:   []string{"python3", "/usr/bin/python3"},
+		minimum: 3, version: regexp.MustCompile(`^Python (\d+)\.`), imports: "socketio, requests, websocket",
+		install: "apt-get install python3-socketio python3-requests python3-websocket",
+	}
 )
 
 func (p *program) path(t testing.TB) string {
@@ -115,6 +131,7 @@ func (p *program) path(t testing.TB) string {
 func (p *program) find() (string, error) {
 	advice := fmt.Sprintf("install it (Debian: %s) or set %s to its path", p.install, p.variable)
 	names := p.names
+	var first error
 	if override := os.Getenv(p.variable); override != "" {
 		names = []string{override}
 		advice = fmt.Sprintf("correct or unset %s", p.variable)
@@ -124,7 +141,16 @@ func (p *program) find() (string, error) {
 		if err != nil {
 			continue
 		}
-		return path, p.check(path, advice)
+		err = p.check(path, advice)
+		if err == nil {
+			return path, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	if first != nil {
+		return "", first
 	}
 	return "", fmt.Errorf("%s was not found as %q; %s", p.title, names, advice)
 }
@@ -143,6 +169,12 @@ func (p *program) check(path, advice string) error {
 	}
 	if major, err := strconv.Atoi(string(match[1])); err != nil || major < p.minimum {
 		return fmt.Errorf("%s is %s %s, but %d or later is needed; %s", path, p.title, match[1], p.minimum, advice)
+	}
+	if p.imports == "" {
+		return nil
+	}
+	if output, err := exec.Command(path, "-c", "import "+p.imports).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s cannot import %s: %w, %s; %s", path, p.imports, err, output, advice)
 	}
 	return nil
 }

@@ -48,6 +48,20 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestFindTriesEachName: the first that has what is needed is taken.
+func TestFindTriesEachName(t *testing.T) {
+	bare, full := script(t, `test "$1" = --version && echo v7`), script(t, `echo v7`)
+	p := example(bare)
+	p.imports = "what"
+	if _, err := p.find(); err == nil || !strings.Contains(err.Error(), "cannot import what") {
+		t.Errorf("the error is %v", err)
+	}
+	p.names = []string{bare, full}
+	if found, err := p.find(); err != nil || found != full {
+		t.Errorf("found %q, %v; want %q", found, err, full)
+	}
+}
+
 func TestFindNamesWhatToInstall(t *testing.T) {
 	_, err := example("no-such-program-anywhere").find()
 	for _, want := range []string{"Example", "apt-get install example", "ROOMBUS_TEST_EXAMPLE"} {
