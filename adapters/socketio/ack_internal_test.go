@@ -13,7 +13,7 @@ func TestAcksLeaveNothing(t *testing.T) {
 	for name, settle := range map[string]func(a *ack, sockets []*Socket){
 		"answered": func(a *ack, sockets []*Socket) {
 			for _, s := range sockets {
-				s.acks.answered(a.id, domain.TextValue("yes"))
+				s.acks.answered(a.id, []domain.Value{domain.TextValue("yes")})
 			}
 		},
 		"expired": func(a *ack, _ []*Socket) { a.expire() },
@@ -23,9 +23,9 @@ func TestAcksLeaveNothing(t *testing.T) {
 			}
 		},
 		"each in another way, and twice": func(a *ack, sockets []*Socket) {
-			sockets[0].acks.answered(a.id, domain.Value{})
+			sockets[0].acks.answered(a.id, nil)
 			sockets[1].acks.close()
-			sockets[0].acks.answered(a.id, domain.Value{})
+			sockets[0].acks.answered(a.id, nil)
 			a.expire()
 			a.expire()
 		},
@@ -33,7 +33,7 @@ func TestAcksLeaveNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sockets := []*Socket{{}, {}, {}}
 			answers, gone := 0, 0
-			a := newAck(7, func(_ domain.Value, err error) {
+			a := newAck(7, func(_ []domain.Value, err error) {
 				if errors.Is(err, ErrNotConnected) {
 					gone++
 				} else {
@@ -71,6 +71,6 @@ func TestAcksOfSocketThatIsGone(t *testing.T) {
 	if k.expect(newAck(1, nil)) {
 		t.Error("a socket that is gone owes an ack")
 	}
-	k.answered(1, domain.Value{})
+	k.answered(1, nil)
 	k.close()
 }

@@ -11,9 +11,9 @@ import (
 // ack is a packet whose acknowledgements are waited for, by one socket or by many.
 type ack struct {
 	id uint64
-	// answer is called once a socket, with the first argument of the client's callback, or with ErrNotConnected. It
-	// must not block.
-	answer func(domain.Value, error)
+	// answer is called once a socket, with the arguments of the client's callback, or with ErrNotConnected. It must not
+	// block.
+	answer func([]domain.Value, error)
 	// left counts the sockets that have not answered, and one more until all are there.
 	left atomic.Int64
 	// timer and sockets are those of a broadcast that gives up after a while.
@@ -22,7 +22,7 @@ type ack struct {
 }
 
 // newAck returns an ack that no socket owes yet.
-func newAck(id uint64, answer func(domain.Value, error)) *ack {
+func newAck(id uint64, answer func([]domain.Value, error)) *ack {
 	a := &ack{id: id, answer: answer}
 	a.left.Store(1)
 	return a
@@ -85,9 +85,9 @@ func (k *acks) take(id uint64) *ack {
 }
 
 // answered hands over what the client has sent. An id that is not owed (any more) is ignored, as in Node.js.
-func (k *acks) answered(id uint64, v domain.Value) {
+func (k *acks) answered(id uint64, args []domain.Value) {
 	if a := k.take(id); a != nil {
-		a.answer(v, nil)
+		a.answer(args, nil)
 		a.done()
 	}
 }
@@ -99,7 +99,15 @@ func (k *acks) close() {
 	k.waiting, k.closed = nil, true
 	k.mu.Unlock()
 	for _, a := range waiting {
-		a.answer(domain.Value{}, ErrNotConnected)
+		a.answer(nil, ErrNotConnected)
 		a.done()
 	}
+}
+
+// first is the first of a callback's arguments, the zero Value where there is none.
+func first(args []domain.Value) domain.Value {
+	if len(args) == 0 {
+		return domain.Value{}
+	}
+	return args[0]
 }

@@ -35,7 +35,12 @@ type harness struct {
 
 func serve(t *testing.T, config socketio.Config) *harness {
 	t.Helper()
-	h := &harness{t: t, node: &loneNode{}, failures: make(chan socketio.Failure, 100)}
+	return serveOn(t, &loneNode{}, config)
+}
+
+func serveOn(t *testing.T, node *loneNode, config socketio.Config) *harness {
+	t.Helper()
+	h := &harness{t: t, node: node, failures: make(chan socketio.Failure, 100)}
 	if config.OnError == nil {
 		config.OnError = func(_ context.Context, f socketio.Failure) { h.failures <- f }
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
@@ -17,6 +18,11 @@ type Config struct {
 	// Path is how the path of a request must end to be answered, whatever the prefix; others get 404. The final
 	// slash may be missing in a request. "/" answers all. Default: "/socket.io/", where the official clients look.
 	Path string
+	// Client has the files of the official client, to be served beside Path as Node.js does: /socket.io/socket.io.js,
+	// socket.io.min.js, socket.io.esm.min.js, socket.io.msgpack.min.js and their source maps, those that are there. It is the
+	// folder client-dist of the npm package socket.io, as os.DirFS or embed.FS. They are read once, by NewServer. Default:
+	// none are served.
+	Client fs.FS
 	// ConnectTimeout is how long a client may stay connected without having joined a namespace. Default: 45 s.
 	ConnectTimeout time.Duration
 	// AckTimeout is how long Socket.EmitWithAck waits where neither its context nor Timeout says it. Default: 5 s.
@@ -36,6 +42,20 @@ type Config struct {
 	// at the same time from many goroutines. Default: the default logger of log/slog gets it,
 	// as a warning where a client is to blame, else as an error.
 	OnError func(ctx context.Context, f Failure)
+	// Recovery is how clients that come back after a lost connection are treated.
+	Recovery RecoveryConfig
+	// RateLimit bounds the events that clients send. Default: no bound.
+	RateLimit RateLimit
+	// RemoveEmptyNamespaces removes a child of a ParentNamespace when its last socket on this node is gone, unless Of has
+	// made it; a client that asks for it again finds a new one. The node stays in the namespace. Default: children stay.
+	RemoveEmptyNamespaces bool
+	// MaxDynamicNamespaces is how many names clients may have children of ParentNamespaces made for, in the life of the
+	// server, those that were removed included: the node announces each to the cluster. More are refused, and OnError
+	// gets ErrTooManyNamespaces. Default: 10,000.
+	MaxDynamicNamespaces int
+	// MaxSockets is how many sockets, each in a namespace of its own, one client may have. One that asks for more is
+	// closed, with ErrTooManySockets. Default: 100.
+	MaxSockets int
 	// Parser limits what a packet may be.
 	Parser parser.Config
 	// Engine has the settings of the connections below: transports, heartbeats, sizes, queues, CORS, cookies.
@@ -50,6 +70,9 @@ const (
 
 	defaultHandlerQueue      = 1_024
 	defaultHandlerQueueBytes = 1 << 20
+
+	defaultMaxDynamicNamespaces = 10_000
+	defaultMaxSockets           = 100
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -75,20 +98,28 @@ func (c Config) withDefaults() (Config, error) {
 			*d.value = d.byDefault
 		}
 	}
-	if c.HandlerQueue < 0 {
-		return c, fmt.Errorf("socketio.Config: HandlerQueue is %d; it must not be negative", c.HandlerQueue)
-	}
-	if c.HandlerQueue == 0 {
-		c.HandlerQueue = defaultHandlerQueue
-	}
-	if c.HandlerQueueBytes < 0 {
-		return c, fmt.Errorf("socketio.Config: HandlerQueueBytes is %d; it must not be negative", c.HandlerQueueBytes)
-	}
-	if c.HandlerQueueBytes == 0 {
-		c.HandlerQueueBytes = defaultHandlerQueueBytes
+	for _, n := range []struct {
+		name      string
+		value     *int
+		byDefault int
+	}{
+		{"HandlerQueue", &c.HandlerQueue, defaultHandlerQueue},
+		{"HandlerQueueBytes", &c.HandlerQueueBytes, defaultHandlerQueueBytes},
+		{"MaxSockets", &c.MaxSockets, defaultMaxSockets},
+		{"MaxDynamicNamespaces", &c.MaxDynamicNamespaces, defaultMaxDynamicNamespaces},
+	} {
+		if *n.value < 0 {
+			return c, fmt.Errorf("socketio.Config: %s is %d; it must not be negative", n.name, *n.value)
+		}
+		if *n.value == 0 {
+			*n.value = n.byDefault
+		}
 	}
 	if _, err := parser.NewDecoder(c.Parser); err != nil {
 		return c, fmt.Errorf("socketio.Config: Parser: %w", err)
+	}
+	if err := c.RateLimit.check(); err != nil {
+		return c, err
 	}
 	if c.OnError == nil {
 		c.OnError = logFailure
@@ -106,8 +137,8 @@ func logFailure(ctx context.Context, f Failure) {
 		attributes = append(attributes, "event", f.Event)
 	}
 	level, what := slog.LevelError, "socketio: a handler failed"
-	if _, shape := errors.AsType[*ArgumentError](f.Err); shape || errors.Is(f.Err, ErrUnknownEvent) {
-		level, what = slog.LevelWarn, "socketio: a client sent something that nothing here handles"
+	if _, shape := errors.AsType[*ArgumentError](f.Err); shape || errors.Is(f.Err, ErrUnknownEvent) || errors.Is(f.Err, ErrRateLimited) {
+		level, what = slog.LevelWarn, "socketio: a client sent something that is not handled"
 	}
 	slog.Default().Log(ctx, level, what, attributes...)
 }

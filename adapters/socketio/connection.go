@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -35,9 +34,6 @@ type connection struct {
 // when they are gone. A client that asks for one more is closed: connecting and leaving again and again, it could
 // otherwise have any number of handlers run at the same time.
 const maxUnfinished = 100
-
-var errUnfinished = fmt.Errorf("socketio: the client asked for another socket while %d that it has left, "+
-	"or that are being connected, still had handlers at work", maxUnfinished)
 
 func newConnection(server *Server, engine *engineio.Conn) *connection {
 	decoder, _ := parser.NewDecoder(server.config.Parser) // NewServer has checked the config
@@ -75,10 +71,10 @@ func (c *connection) packet(p parser.Packet) {
 	switch {
 	case s == nil || p.Type == parser.ConnectError || s.state.Load() == stateConnecting:
 		// As in Node.js: the client is out of step.
-		c.close(ReasonForcedServerClose, nil)
+		c.close(ReasonForcedServerClose, ErrNotJoined)
 	case p.Type == parser.Disconnect:
 		c.forget(s)
-		s.end(ReasonClientDisconnect, nil, false)
+		s.end(ReasonClientDisconnect, nil, left)
 	default:
 		s.receive(p)
 	}
@@ -87,25 +83,35 @@ func (c *connection) packet(p parser.Packet) {
 // connect begins a socket. A client may ask again while the middleware is still at work, because it has changed its
 // mind twice: the first attempt is then dropped without a word.
 func (c *connection) connect(namespace string, auth domain.Value) {
-	ns, ok := c.server.lookup(namespace)
+	ns, ok := c.server.enter(namespace, auth)
 	if !ok {
+		c.server.counters.refused.Add(1)
 		_ = c.engine.Send(connectErrorFrame(namespace, &ConnectError{Message: "Invalid namespace"}))
 		return
 	}
 	if old := c.find(namespace); old != nil {
 		if !old.abandon() {
-			c.close(ReasonForcedServerClose, nil)
+			ns.release()
+			c.close(ReasonForcedServerClose, ErrJoinedTwice)
 			return
 		}
 		c.forget(old)
 	}
 	if c.unfinished.Add(1) > maxUnfinished {
-		c.close(ReasonForcedServerClose, errUnfinished)
+		ns.release()
+		c.close(ReasonForcedServerClose, ErrUnfinished)
+		return
+	}
+	if len(c.all()) >= c.server.config.MaxSockets { // only this goroutine adds sockets
+		ns.release()
+		c.close(ReasonForcedServerClose, ErrTooManySockets)
 		return
 	}
 	s := newSocket(c, ns, auth)
 	if c.add(s) {
 		s.jobs.submit(&c.server.running, bounds{jobs: 1}, c.engine.Done(), job{do: s.connect})
+	} else {
+		ns.release()
 	}
 }
 
@@ -124,27 +130,30 @@ func (c *connection) expectConnect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
-		c.timer = time.AfterFunc(c.server.config.ConnectTimeout, func() { c.close(ReasonForcedServerClose, nil) })
+		c.timer = time.AfterFunc(c.server.config.ConnectTimeout, func() { c.close(ReasonForcedServerClose, ErrConnectTimeout) })
 	}
 }
 
 // close ends the connection and its sockets.
 func (c *connection) close(reason Reason, err error) {
-	c.shut(reason, err)
+	if c.shut(reason, err) {
+		c.server.counters.cause(err)
+	}
 	c.engine.Close(reason)
 }
 
 // disconnect ends the connection on the server's behalf, after a farewell to each of its sockets.
 func (c *connection) disconnect() {
 	for _, s := range c.all() {
-		s.end(ReasonServerDisconnect, nil, true)
+		s.end(ReasonServerDisconnect, nil, putOut)
 	}
 	c.engine.Close(ReasonForcedServerClose)
 }
 
-// shut ends the sockets and refuses new ones.
-func (c *connection) shut(reason Reason, err error) {
+// shut ends the sockets and refuses new ones. It reports whether it was the first to do so.
+func (c *connection) shut(reason Reason, err error) (first bool) {
 	c.mu.Lock()
+	first = !c.closed
 	c.closed = true
 	if c.timer != nil {
 		c.timer.Stop()
@@ -152,8 +161,9 @@ func (c *connection) shut(reason Reason, err error) {
 	}
 	c.mu.Unlock()
 	for _, s := range c.all() {
-		s.end(reason, err, false)
+		s.end(reason, err, lost)
 	}
+	return first
 }
 
 // find returns the socket in a namespace, nil for none.

@@ -18,13 +18,21 @@ type DataHolder interface {
 
 // SetData keeps a value with the socket, in the place of the one before; [Data] returns it, here and for the
 // RemoteSockets of other nodes. It is encoded now, as encoding/json does: what is changed in it later is not seen by
-// others, so set a changed copy. The error says that it cannot be encoded; the value before then stays.
+// others, so set a changed copy. With recovery on it is stored within about 50 ms; see Socket.SaveSession. The error says that it cannot be encoded; the value before then stays.
 func (s *Socket) SetData(v any) error {
 	encoded, err := payload.Marshal(v)
 	if err != nil {
 		return err
 	}
 	s.data.Store(&storedData{given: v, encoded: encoded})
+	if !s.ns.server.recovers {
+		return nil
+	}
+	s.ns.mu.RLock()
+	defer s.ns.mu.RUnlock()
+	if session := s.session(); session != nil {
+		session.SetData(encoded)
+	}
 	return nil
 }
 

@@ -13,6 +13,8 @@ import (
 type DirectOperator struct {
 	s     *Socket
 	flags domain.Flags
+	// direct keeps the packet out of the log.
+	direct bool
 }
 
 // Volatile lets the packet be dropped where the client is not ready for it.
@@ -33,16 +35,35 @@ func (o DirectOperator) Timeout(d time.Duration) DirectOperator {
 	return o
 }
 
-// Emit sends an event to the client. It does not wait: the packet goes out behind all that this node has published so
-// far, and no error means that it was handed over, not that it has arrived. ErrNotConnected says that the socket is not
-// connected; an error that is a domain.ErrInvalidPayload that the arguments cannot be sent. They are what encoding/json
-// can marshal; each []byte in them, at any depth, travels as binary.
+// Direct keeps the packet out of the log when recovery is on: it goes to the client at once, and a client that comes back
+// after a lost connection does not get it. Otherwise it changes nothing.
+func (o DirectOperator) Direct() DirectOperator {
+	o.direct = true
+	return o
+}
+
+// Emit sends an event to the client; no error means that it was handed over, not that it has arrived. The arguments are
+// what encoding/json can marshal; each []byte in them, at any depth, travels as binary. An error that is a
+// domain.ErrInvalidPayload says that they cannot be sent, ErrNotConnected that the socket is not connected.
+//
+// When recovery is off, and with Volatile or Direct, it does not wait: the packet goes out behind all that this node has
+// published so far. When recovery is on it goes through the log, so that a client gets it that comes back, and Emit
+// returns when it is there; outcomes are those of BroadcastOperator.Emit. It may then be called for a client whose
+// connection was lost, too.
 func (o DirectOperator) Emit(ctx context.Context, event string, args ...any) error {
 	p, err := payload.MarshalEvent(event, args...)
 	if err != nil {
 		return err
 	}
-	return o.emit(ctx, p, nil)
+	if !o.s.ns.server.recovers || o.direct || o.flags.Volatile {
+		return o.emit(ctx, p, nil)
+	}
+	if !o.s.reachable() {
+		return ErrNotConnected
+	}
+	only := domain.Target{Rooms: []string{string(o.s.id)}, Flags: o.flags}
+	_, err = o.s.ns.server.node.Broadcast(ctx, o.s.ns.name, only, p)
+	return err
 }
 
 func (o DirectOperator) emit(ctx context.Context, p domain.Packet, ackID *uint64) error {
@@ -52,8 +73,15 @@ func (o DirectOperator) emit(ctx context.Context, p domain.Packet, ackID *uint64
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f := eventFrame(o.s.ns.name, p, ackID)
-	o.s.ns.server.node.InOrder(o.s.ns.name, func(domain.Offset) { o.s.send(f, o.flags.Volatile) })
+	ns := o.s.ns
+	if ackID == nil && ns.server.recovers {
+		ns.server.node.InOrder(ns.name, func(at domain.Offset) {
+			o.s.sendEvent(p, ns.frame(&domain.Delivery{Target: domain.Target{Flags: o.flags}, Packet: p, Cursor: at}), o.flags.Volatile)
+		})
+		return nil
+	}
+	f := eventFrame(ns.name, p, ackID, o.flags.Compress)
+	ns.server.node.InOrder(ns.name, func(domain.Offset) { o.s.sendEvent(p, f, o.flags.Volatile) })
 	return nil
 }
 
@@ -61,22 +89,29 @@ func (o DirectOperator) emit(ctx context.Context, p domain.Packet, ackID *uint64
 // zero Value where there was none. [Decode] turns it into a Go value. ErrAckTimeout says that the time is over,
 // ErrNotConnected that the socket is gone.
 func (o DirectOperator) EmitWithAck(ctx context.Context, event string, args ...any) (domain.Value, error) {
+	answer, err := o.EmitWithAckArgs(ctx, event, args...)
+	return first(answer), err
+}
+
+// EmitWithAckArgs is EmitWithAck for a client that answers with several values: all arguments of its callback, none where
+// there was none. [Decode2] turns two of them into Go values.
+func (o DirectOperator) EmitWithAckArgs(ctx context.Context, event string, args ...any) ([]domain.Value, error) {
 	p, err := payload.MarshalEvent(event, args...)
 	if err != nil {
-		return domain.Value{}, err
+		return nil, err
 	}
 	type answer struct {
-		value domain.Value
-		err   error
+		args []domain.Value
+		err  error
 	}
 	answers := make(chan answer, 1)
-	owed := newAck(o.s.ns.ackIDs.Add(1)-1, func(v domain.Value, err error) { answers <- answer{v, err} })
+	owed := newAck(o.s.ns.ackIDs.Add(1)-1, func(args []domain.Value, err error) { answers <- answer{args, err} })
 	if !o.s.acks.expect(owed) {
-		return domain.Value{}, ErrNotConnected
+		return nil, ErrNotConnected
 	}
 	defer o.s.acks.take(owed.id)
 	if err := o.emit(ctx, p, &owed.id); err != nil {
-		return domain.Value{}, err
+		return nil, err
 	}
 	var timeout <-chan time.Time
 	if d := o.timeout(ctx); d > 0 {
@@ -86,11 +121,11 @@ func (o DirectOperator) EmitWithAck(ctx context.Context, event string, args ...a
 	}
 	select {
 	case a := <-answers:
-		return a.value, a.err
+		return a.args, a.err
 	case <-timeout:
-		return domain.Value{}, ErrAckTimeout
+		return nil, ErrAckTimeout
 	case <-ctx.Done():
-		return domain.Value{}, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 }
 
@@ -118,7 +153,7 @@ func (o DirectOperator) Except(rooms ...string) BroadcastOperator {
 
 // Broadcast begins an operation on all sockets but this one.
 func (o DirectOperator) Broadcast() BroadcastOperator {
-	return BroadcastOperator{ns: o.s.ns, target: domain.Target{Except: []string{string(o.s.id)}, Flags: o.flags}}
+	return BroadcastOperator{ns: o.s.ns, by: o.s, target: domain.Target{Except: []string{string(o.s.id)}, Flags: o.flags}}
 }
 
 // Local begins an operation on the sockets of this node but this one.
@@ -132,6 +167,12 @@ func (s *Socket) Emit(ctx context.Context, event string, args ...any) error {
 // EmitWithAck sends an event to the client and waits for its answer. See DirectOperator.EmitWithAck.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (domain.Value, error) {
 	return s.direct().EmitWithAck(ctx, event, args...)
+}
+
+// EmitWithAckArgs sends an event to the client and waits for its answer of several values. See
+// DirectOperator.EmitWithAckArgs.
+func (s *Socket) EmitWithAckArgs(ctx context.Context, event string, args ...any) ([]domain.Value, error) {
+	return s.direct().EmitWithAckArgs(ctx, event, args...)
 }
 
 // Volatile begins an emit to the client that may be dropped.
@@ -157,5 +198,8 @@ func (s *Socket) Broadcast() BroadcastOperator { return s.direct().Broadcast() }
 
 // Local begins an operation on the sockets of this node but this one.
 func (s *Socket) Local() BroadcastOperator { return s.direct().Local() }
+
+// Direct begins an emit to the client that does not go through the log. See DirectOperator.Direct.
+func (s *Socket) Direct() DirectOperator { return s.direct().Direct() }
 
 func (s *Socket) direct() DirectOperator { return DirectOperator{s: s} }

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
 	"github.com/roombus/roombus/domain"
@@ -15,23 +16,49 @@ func (s *Socket) connect() {
 	if s.state.Load() != stateConnecting {
 		return // gone before it began
 	}
+	if err := s.ns.server.node.Open(s.ctx, s.ns.name); err != nil {
+		s.refuse(err)
+		return
+	}
+	back := s.comeBack()
+	if back != nil {
+		defer back.Abandon() // unless it has entered
+	}
 	if err := s.admission(); err != nil {
 		s.refuse(err)
 		return
 	}
-	entered := false
-	if err := s.ns.inOrder(s.ctx, func() { entered = s.enter() }); err != nil || !entered {
-		return // gone meanwhile
+	if back != nil {
+		if !s.catchUp(back) {
+			return
+		}
+	} else if !s.enterInOrder() {
+		return
 	}
 	for _, handle := range list(s.ns.reg, &s.ns.reg.connect) {
 		s.failed("connect", guarded(func() error { return handle(s.ctx, s) }))
 	}
 }
 
+// enterInOrder makes the socket a member of its namespace at its place in it. It reports false when it is gone.
+func (s *Socket) enterInOrder() bool {
+	entered := false
+	err := s.ns.inOrder(s.ctx, func(at domain.Offset) { entered = s.enter(at) })
+	return err == nil && entered
+}
+
 // admission is the first error of what has to be before a socket is connected.
 func (s *Socket) admission() error {
-	if err := s.ns.server.node.Open(s.ctx, s.ns.name); err != nil {
-		return err
+	if s.Recovered() {
+		config := &s.ns.server.config.Recovery
+		if config.Authorize != nil {
+			if err := guarded(func() error { return config.Authorize(s.ctx, s) }); err != nil {
+				return err
+			}
+		}
+		if !config.Middleware {
+			return nil
+		}
 	}
 	for _, handle := range list(s.ns.reg, &s.ns.reg.middleware) {
 		if err := guarded(func() error { return handle(s.ctx, s) }); err != nil {
@@ -44,7 +71,7 @@ func (s *Socket) admission() error {
 // refuse tells the client that it cannot connect, unless it has gone away or tries again already.
 func (s *Socket) refuse(err error) {
 	// It ends before it is forgotten: a client that tries again in between finds it, and nothing more is said for it.
-	ended := s.end(ReasonServerDisconnect, err, false)
+	ended := s.end(ReasonServerDisconnect, err, lost)
 	s.conn.forget(s)
 	if !ended {
 		return
@@ -52,6 +79,7 @@ func (s *Socket) refuse(err error) {
 	if !isFor[*ConnectError](err) {
 		s.failed("connect", err)
 	}
+	s.ns.server.counters.refused.Add(1)
 	s.write(connectErrorFrame(s.ns.name, err))
 }
 
@@ -61,39 +89,61 @@ func (s *Socket) handle(p parser.Packet) {
 	for _, handle := range list(s.ns.reg, &s.ns.reg.anyEvent) {
 		s.failed(event.Event(), guarded(func() error { handle(s.ctx, s, event); return nil }))
 	}
-	var o outcome
-	handlers := s.ns.reg.forEvent(event.Event())
-	if len(handlers) == 0 {
-		o.err = ErrUnknownEvent
-		s.failed(event.Event(), o.err)
-	}
-	for _, handle := range handlers {
-		var r reply
-		err := guarded(func() (err error) { r, err = handle(s.ctx, s, event); return err })
-		o.add(r, err)
-		if !p.HasID || !isFor[*ClientError](err) {
-			s.failed(event.Event(), err)
-		}
-	}
+	o := s.answer(event, p.HasID)
 	if !p.HasID {
 		return
 	}
 	f, err := ackFrame(s.ns.name, p.ID, o.answer())
 	if err != nil {
 		s.failed(event.Event(), err)
-		f, _ = ackFrame(s.ns.name, p.ID, errorValue(internalError)) // has no part that could fail
+		f, _ = ackFrame(s.ns.name, p.ID, Args{errorValue(internalError)}) // has no part that could fail
 	}
-	s.send(f, false)
+	s.send(f)
 }
 
-// farewells ends the handlers' context and calls the disconnect handlers.
+// answer asks the middleware and calls the handlers of an event. Errors that are for the client alone are told to it, if
+// it wants an ack, and otherwise, like all others, to the application.
+func (s *Socket) answer(event domain.Packet, wanted bool) (o outcome) {
+	tell := func(err error) {
+		if !wanted || !isFor[*ClientError](err) {
+			s.failed(event.Event(), err)
+		}
+	}
+	for _, ask := range list(s.ns.reg, &s.ns.reg.eventMiddleware) {
+		if o.err = guarded(func() error { return ask(s.ctx, s, event) }); o.err != nil {
+			tell(o.err)
+			return o
+		}
+	}
+	called := false
+	for _, handle := range s.ns.reg.forEvent(event.Event()) {
+		var r reply
+		err := guarded(func() (err error) { r, err = handle(s.ctx, s, event); return err })
+		if errors.Is(err, errSpent) {
+			continue
+		}
+		called = true
+		o.add(r, err)
+		tell(err)
+	}
+	if !called {
+		o.err = ErrUnknownEvent
+		s.failed(event.Event(), o.err)
+	}
+	return o
+}
+
+// farewells ends the handlers' context and calls the disconnect handlers: when a socket whose client must not come back
+// is reported gone, its session is deleted.
 func (s *Socket) farewells() {
+	defer s.ns.release()
 	defer s.conn.unfinished.Add(-1)
 	s.ns.mu.RLock()
 	grace, reason := s.grace, s.reason
 	s.ns.mu.RUnlock()
 	grace.Stop()
 	s.cancel()
+	_ = s.forgotten(context.Background()) // its error says that the time is over: the session will be deleted, later
 	ctx, cancel := context.WithTimeout(context.Background(), s.ns.server.config.HandlerGrace)
 	defer cancel()
 	for _, handle := range list(s.ns.reg, &s.ns.reg.disconnect) {
@@ -113,6 +163,9 @@ func (s *Socket) failedIn(ctx context.Context, event string, err error) {
 // receive takes a packet for the socket from its connection. It blocks while too many wait and the connection is there.
 func (s *Socket) receive(p parser.Packet) {
 	if p.Type == parser.Event {
+		if s.limited(p) {
+			return
+		}
 		config := &s.ns.server.config
 		s.jobs.submit(
 			&s.ns.server.running, bounds{jobs: config.HandlerQueue, bytes: config.HandlerQueueBytes},
@@ -124,11 +177,8 @@ func (s *Socket) receive(p parser.Packet) {
 		return // it answers nothing; as in Node.js
 	}
 	// An ack does not stand in line with the events: one of their handlers may be waiting for it.
-	var first domain.Value
-	if args, err := p.Payload.Elements(); err == nil && len(args) > 0 {
-		first = args[0]
-	}
-	s.acks.answered(p.ID, first)
+	args, _ := p.Payload.Elements() // the parser has seen to it that it is an array, or nothing
+	s.acks.answered(p.ID, args)
 }
 
 // sizeOf is how many bytes a payload is.

@@ -31,7 +31,11 @@
 //
 // # Resume
 //
-// A connection that is lost ends its sockets: the client comes back as a new socket, in no room but its own.
+// A connection that is lost ends its sockets. When the node keeps sessions, a client that comes back to any node of the
+// cluster within the node's recovery window has its id, its rooms and its data again and gets every packet that it has
+// missed, in order and once, before its connect handlers are called ([Socket.Recovered]); else it comes back as a new
+// socket, in no room but its own. Volatile, local and acked packets are not replayed. A client that was put out of the
+// namespace, or left it, does not get its session again.
 //
 // # Concurrency
 //

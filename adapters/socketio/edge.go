@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net"
 	"slices"
@@ -27,10 +28,15 @@ func (e edge) Deliver(_ context.Context, d *domain.Delivery) int {
 	ns.mu.RLock()
 	defer ns.mu.RUnlock()
 	var frame *engineio.Frame
+	var told []*Socket
+	wants := ns.rooms.wantsOutgoing()
 	sockets := 0
 	for s := range ns.rooms.Select(&d.Target) {
+		if !s.Connected() {
+			continue
+		}
 		if frame == nil {
-			frame = eventFrame(ns.name, d.Packet, nil)
+			frame = ns.frame(d)
 		}
 		sockets++
 		if d.Target.Flags.Volatile {
@@ -38,7 +44,11 @@ func (e edge) Deliver(_ context.Context, d *domain.Delivery) int {
 		} else {
 			s.write(frame)
 		}
+		if wants {
+			told = append(told, s)
+		}
 	}
+	ns.rooms.sent(d.Packet, told...)
 	return sockets
 }
 
@@ -46,18 +56,18 @@ func (e edge) Deliver(_ context.Context, d *domain.Delivery) int {
 func (ns *Namespace) deliverForAcks(d *domain.Delivery) int {
 	ns.mu.RLock()
 	defer ns.mu.RUnlock()
-	sockets := slices.Collect(ns.rooms.Select(&d.Target))
+	sockets := slices.DeleteFunc(slices.Collect(ns.rooms.Select(&d.Target)), func(s *Socket) bool { return !s.Connected() })
 	if len(sockets) == 0 {
 		return 0
 	}
-	owed := newAck(ns.ackIDs.Add(1)-1, func(v domain.Value, err error) {
+	owed := newAck(ns.ackIDs.Add(1)-1, func(args []domain.Value, err error) {
 		if err == nil {
-			d.Ack(v)
+			d.Ack(first(args))
 		}
 	})
-	frame := eventFrame(ns.name, d.Packet, &owed.id)
+	frame := eventFrame(ns.name, d.Packet, &owed.id, d.Target.Flags.Compress)
 	for _, s := range sockets {
-		s.acks.expect(owed) // they are in the index, so none is gone
+		s.acks.expect(owed) // they are connected, and stay so while the lock is held
 		if d.Target.Flags.Volatile {
 			s.conn.engine.SendVolatile(frame)
 		} else {
@@ -69,6 +79,7 @@ func (ns *Namespace) deliverForAcks(d *domain.Delivery) int {
 		timeout = defaultBroadcastAckTimeout
 	}
 	owed.expireAfter(timeout, sockets)
+	ns.rooms.sent(d.Packet, sockets...)
 	return len(sockets)
 }
 
@@ -77,41 +88,53 @@ func (ns *Namespace) deliverForAcks(d *domain.Delivery) int {
 const defaultBroadcastAckTimeout = 5 * time.Second
 
 // Apply performs a room operation on the sockets that are meant.
-func (e edge) Apply(_ context.Context, namespace string, op domain.RoomOperation) int {
+func (e edge) Apply(_ context.Context, namespace string, op domain.RoomOperation, at domain.Offset) int {
 	ns, ok := e.server.lookup(namespace)
 	if !ok {
 		return 0
 	}
 	switch op := op.(type) {
 	case *domain.Join:
-		return ns.changeRooms(&op.Target, op.Rooms, func(s *Socket, room string) { ns.rooms.Join(s, room) })
+		return ns.changeEach(&op.Target, func(s *Socket) { ns.join(s, op.Rooms, at) })
 	case *domain.Leave:
-		return ns.changeRooms(&op.Target, op.Rooms, func(s *Socket, room string) { ns.rooms.Leave(s, room) })
+		return ns.changeEach(&op.Target, func(s *Socket) { ns.leave(s, op.Rooms, at) })
 	case *domain.Disconnect:
-		sockets := ns.selected(&op.Target)
-		for _, s := range sockets {
-			if op.Close {
-				s.conn.disconnect()
-			} else {
-				s.end(ReasonServerDisconnect, nil, true)
-			}
-		}
-		return len(sockets)
+		return ns.disconnect(op)
 	default:
 		return 0 // there are no others
 	}
 }
 
-func (ns *Namespace) changeRooms(t *domain.Target, rooms []string, change func(s *Socket, room string)) int {
+// changeEach makes a change to each socket that is meant, those included whose connection is lost and that wait for
+// their place: their sessions take part in it.
+func (ns *Namespace) changeEach(t *domain.Target, change func(s *Socket)) (connected int) {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
-	sockets := slices.Collect(ns.rooms.Select(t))
-	for _, s := range sockets {
-		for _, room := range rooms {
-			change(s, room)
+	for _, s := range slices.Collect(ns.rooms.Select(t)) {
+		change(s)
+		if s.Connected() {
+			connected++
 		}
 	}
-	return len(sockets)
+	return connected
+}
+
+// disconnect ends the sockets that an order to disconnect means.
+func (ns *Namespace) disconnect(op *domain.Disconnect) (ended int) {
+	ns.mu.RLock()
+	sockets := slices.Collect(ns.rooms.Select(&op.Target))
+	ns.mu.RUnlock()
+	for _, s := range sockets {
+		if s.Connected() {
+			ended++
+		}
+		if op.Close {
+			s.conn.disconnect()
+		} else {
+			s.end(ReasonServerDisconnect, nil, putOut)
+		}
+	}
+	return ended
 }
 
 // Sockets describes the sockets that are meant.
@@ -124,6 +147,9 @@ func (e edge) Sockets(_ context.Context, namespace string, t *domain.Target) []d
 	defer ns.mu.RUnlock()
 	var details []domain.SocketDetails
 	for s := range ns.rooms.Select(t) {
+		if !s.Connected() {
+			continue
+		}
 		details = append(details, domain.SocketDetails{
 			ID: s.id, Handshake: s.Handshake(), Rooms: ns.rooms.Of(s), Data: s.storedData().encoded,
 		})
@@ -138,8 +164,17 @@ func (e edge) ServerSideEmit(ctx context.Context, namespace string, p domain.Pac
 		o = ns.handleServerSide(ctx, p)
 	}
 	if reply != nil {
-		reply(o.answer())
+		reply(serverAnswer(o.answer()))
 	}
+}
+
+// serverAnswer is the one value that a node answers with: of several the first counts, as in Node.js.
+func serverAnswer(args Args) domain.Value {
+	if len(args) == 0 {
+		return domain.Value{}
+	}
+	v, _ := args[0].(domain.Value) // replied and errorValue have encoded it
+	return v
 }
 
 func (ns *Namespace) handleServerSide(ctx context.Context, p domain.Packet) outcome {
@@ -147,6 +182,9 @@ func (ns *Namespace) handleServerSide(ctx context.Context, p domain.Packet) outc
 	for _, handle := range ns.reg.forServerSide(p.Event()) {
 		var r reply
 		err := guarded(func() (err error) { r, err = handle(ctx, p); return err })
+		if errors.Is(err, errSpent) {
+			continue
+		}
 		o.add(r, err)
 		if err != nil {
 			ns.server.fail(ctx, Failure{Namespace: ns.name, Event: p.Event(), Err: err})
@@ -155,8 +193,8 @@ func (ns *Namespace) handleServerSide(ctx context.Context, p domain.Packet) outc
 	return o
 }
 
-// Handshake is how the socket came to be: the first request of its connection, and the client's auth payload. It is
-// made anew by every call.
+// Handshake is how the socket came to be: the first request of its connection, and the client's auth payload, without
+// what a client adds to it that wants its session again. It is made anew by every call.
 func (s *Socket) Handshake() domain.Handshake {
 	h := s.conn.engine.Handshake()
 	headers := make(map[string][]string, len(h.Header))

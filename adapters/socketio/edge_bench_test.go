@@ -5,16 +5,24 @@ import (
 	"io"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/roombus/roombus/adapters/socketio"
 	"github.com/roombus/roombus/domain"
 )
 
-// BenchmarkDeliver hands one broadcast to a room of so many WebSockets. What it allocates must not grow with them.
+// BenchmarkDeliver hands one broadcast to a room of so many WebSockets. What it allocates must not grow with them. With
+// recovery every packet gets its offset.
 func BenchmarkDeliver(b *testing.B) {
+	for name, window := range map[string]time.Duration{"plain": 0, "recovery": time.Minute} {
+		b.Run(name, func(b *testing.B) { benchmarkDeliver(b, window) })
+	}
+}
+
+func benchmarkDeliver(b *testing.B, window time.Duration) {
 	for _, sockets := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprint(sockets), func(b *testing.B) {
-			node := &loneNode{}
+			node := &loneNode{window: window, kept: make(chan *keptSession, sockets)}
 			server, err := socketio.NewServer(node, socketio.Config{})
 			if err != nil {
 				b.Fatal(err)
@@ -31,7 +39,7 @@ func BenchmarkDeliver(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			d := &domain.Delivery{Namespace: "/", Packet: p}
+			d := &domain.Delivery{Namespace: "/", Packet: p, Offset: "1795376911010-0"}
 			b.ReportAllocs()
 			for b.Loop() {
 				if n := node.edge.Deliver(b.Context(), d); n != sockets {

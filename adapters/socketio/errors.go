@@ -15,6 +15,19 @@ var (
 	ErrNoRooms = errors.New("socketio: To or In was called without a room; leave it out to mean everybody")
 	// ErrNoData says that a socket has no data.
 	ErrNoData = errors.New("socketio: the socket has no data")
+	// ErrConnectTimeout says that a client has joined no namespace within Config.ConnectTimeout. Its connection was closed,
+	// as for all that follows, with ReasonForcedServerClose.
+	ErrConnectTimeout = errors.New("socketio: the client has joined no namespace in time")
+	// ErrNotJoined says that a client sent a packet for a namespace to which it is not connected.
+	ErrNotJoined = errors.New("socketio: the client sent a packet for a namespace to which it is not connected")
+	// ErrJoinedTwice says that a client connected to a namespace in which it has a socket.
+	ErrJoinedTwice = errors.New("socketio: the client connected twice to a namespace")
+	// ErrTooManySockets says that a client asked for one socket more than Config.MaxSockets allows.
+	ErrTooManySockets = errors.New("socketio: the client asked for too many sockets")
+	// ErrUnfinished says that a client asked for another socket while 100 of those that it has left, or that are being
+	// connected, still had handlers at work.
+	ErrUnfinished = errors.New("socketio: the client asked for another socket while too many of its sockets " +
+		"still had handlers at work")
 	// ErrUnknownEvent says that a client sent an event for which there is no handler.
 	ErrUnknownEvent = errors.New("socketio: no handler for this event")
 )

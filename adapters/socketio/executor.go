@@ -48,6 +48,18 @@ func (x *executor) submit(running *sync.WaitGroup, limit bounds, done <-chan str
 	return true
 }
 
+// offer is submit without the waiting: it reports false, and the job will not run, when so many wait or finish was
+// called.
+func (x *executor) offer(running *sync.WaitGroup, limit int, j job) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed || len(x.queue) >= limit {
+		return false
+	}
+	x.push(running, j)
+	return true
+}
+
 // full says whether there is no room for a job. mu is held.
 func (x *executor) full(limit bounds, j job) bool {
 	return len(x.queue) > 0 && (len(x.queue) >= limit.jobs || x.bytes+j.bytes > limit.bytes)

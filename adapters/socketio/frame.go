@@ -16,20 +16,20 @@ func newFrame(p parser.Packet) *engineio.Frame {
 }
 
 // eventFrame is an event; with an id the client is to acknowledge it.
-func eventFrame(namespace string, p domain.Packet, id *uint64) *engineio.Frame {
+func eventFrame(namespace string, p domain.Packet, id *uint64, compress domain.Compression) *engineio.Frame {
 	packet := parser.Packet{Type: parser.Event, Namespace: namespace, Payload: p.Value()}
 	if id != nil {
 		packet.ID, packet.HasID = *id, true
 	}
-	return newFrame(packet)
+	frame := newFrame(packet)
+	if compress == domain.CompressOff {
+		return frame.Plain()
+	}
+	return frame
 }
 
-// ackFrame acknowledges a client's event; the zero Value acknowledges it without an argument.
-func ackFrame(namespace string, id uint64, v domain.Value) (*engineio.Frame, error) {
-	var args []any
-	if !v.IsZero() {
-		args = []any{v}
-	}
+// ackFrame acknowledges a client's event.
+func ackFrame(namespace string, id uint64, args Args) (*engineio.Frame, error) {
 	array, err := payload.MarshalArgs(args...)
 	if err != nil {
 		return nil, err
@@ -40,12 +40,35 @@ func ackFrame(namespace string, id uint64, v domain.Value) (*engineio.Frame, err
 	return newFrame(parser.Packet{Type: parser.Ack, Namespace: namespace, ID: id, HasID: true, Payload: array}), nil
 }
 
-// connectFrame tells a client that it is connected, and under which id.
-func connectFrame(namespace string, id domain.SocketID) *engineio.Frame {
-	sid, _ := payload.Marshal(struct {
-		SID domain.SocketID `json:"sid"`
-	}{id}) // a string can always be marshalled
-	return newFrame(parser.Packet{Type: parser.Connect, Namespace: namespace, Payload: sid})
+// connectFrame tells a client that it is connected, and under which ids; the private one is empty when it cannot be
+// recovered.
+func connectFrame(namespace string, id domain.SocketID, private domain.SessionID) *engineio.Frame {
+	ids, _ := payload.Marshal(struct {
+		SID domain.SocketID  `json:"sid"`
+		PID domain.SessionID `json:"pid,omitempty"`
+	}{id, private}) // strings can always be marshalled
+	return newFrame(parser.Packet{Type: parser.Connect, Namespace: namespace, Payload: ids})
+}
+
+// frame is a delivery as the clients of the namespace get it.
+func (ns *Namespace) frame(d *domain.Delivery) *engineio.Frame {
+	return eventFrame(ns.name, ns.located(d.Packet, d.Offset, d.Cursor), nil, d.Target.Flags.Compress)
+}
+
+// located is a packet with its place in the log, which clients remember to recover from, as its last argument. Clients
+// take any text at the end for one, so a packet without a place that ends in a text gets the position at which the
+// namespace is (case 13 of docs/guarantees.md).
+func (ns *Namespace) located(p domain.Packet, offset, cursor domain.Offset) domain.Packet {
+	switch {
+	case !ns.server.recovers:
+		return p
+	case offset != "":
+		return payload.AppendOffset(p, offset)
+	case payload.EndsInString(p):
+		return payload.AppendOffset(p, cursor)
+	default:
+		return p
+	}
 }
 
 // connectErrorFrame tells a client that it is refused.

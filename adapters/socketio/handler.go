@@ -7,11 +7,6 @@ import (
 	"github.com/roombus/roombus/internal/payload"
 )
 
-// Registrar is what handlers are registered with: a *Namespace, or a *Server for its default namespace.
-type Registrar interface {
-	registry() *registry
-}
-
 // On has a function called for each event of that name that a client sends, with the event's argument decoded into A as
 // encoding/json does; []byte takes binary, at any depth; domain.Value and json.RawMessage take anything as it is, and a
 // domain.Packet is the whole event, whatever its arguments.
@@ -24,8 +19,8 @@ type Registrar interface {
 // An ack that the client asked for is empty when the function has returned nil. After an error it is {"error":
 // "internal error"}, and Config.OnError gets the error; after a *ClientError it is {"error": …} with its text. So it is
 // after a panic, which costs nothing but the event. ctx ends when the socket is gone; see the package's documentation.
-func On[A any](on Registrar, event string, handle func(ctx context.Context, s *Socket, arg A) error) {
-	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+func On[A any](to Registrar, event string, handle func(ctx context.Context, s *Socket, arg A) error) {
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
 		var a A
 		if err := arguments(p, &a); err != nil {
 			return reply{}, err
@@ -35,15 +30,15 @@ func On[A any](on Registrar, event string, handle func(ctx context.Context, s *S
 }
 
 // On0 is On for an event without arguments.
-func On0(on Registrar, event string, handle func(ctx context.Context, s *Socket) error) {
-	on.registry().on(event, func(ctx context.Context, s *Socket, _ domain.Packet) (reply, error) {
+func On0(to Registrar, event string, handle func(ctx context.Context, s *Socket) error) {
+	to.on(event, func(ctx context.Context, s *Socket, _ domain.Packet) (reply, error) {
 		return reply{}, handle(ctx, s)
 	})
 }
 
 // On2 is On for an event with two arguments.
-func On2[A, B any](on Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B) error) {
-	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+func On2[A, B any](to Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B) error) {
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
 		var a A
 		var b B
 		if err := arguments(p, &a, &b); err != nil {
@@ -54,8 +49,8 @@ func On2[A, B any](on Registrar, event string, handle func(ctx context.Context, 
 }
 
 // On3 is On for an event with three arguments.
-func On3[A, B, C any](on Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B, c C) error) {
-	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+func On3[A, B, C any](to Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B, c C) error) {
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
 		var a A
 		var b B
 		var c C
@@ -67,10 +62,10 @@ func On3[A, B, C any](on Registrar, event string, handle func(ctx context.Contex
 }
 
 // OnAck is On for an event to which the server replies: what the function returns, as encoding/json marshals it, is the
-// argument of the client's callback. A client that asked for no ack gets none. With several functions for an event the
-// first reply counts.
-func OnAck[A, R any](on Registrar, event string, handle func(ctx context.Context, s *Socket, arg A) (R, error)) {
-	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+// argument of the client's callback; [Args] are several. A client that asked for no ack gets none. With several functions
+// for an event the first reply counts.
+func OnAck[A, R any](to Registrar, event string, handle func(ctx context.Context, s *Socket, arg A) (R, error)) {
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
 		var a A
 		if err := arguments(p, &a); err != nil {
 			return reply{}, err
@@ -80,15 +75,15 @@ func OnAck[A, R any](on Registrar, event string, handle func(ctx context.Context
 }
 
 // OnAck0 is OnAck for an event without arguments.
-func OnAck0[R any](on Registrar, event string, handle func(ctx context.Context, s *Socket) (R, error)) {
-	on.registry().on(event, func(ctx context.Context, s *Socket, _ domain.Packet) (reply, error) {
+func OnAck0[R any](to Registrar, event string, handle func(ctx context.Context, s *Socket) (R, error)) {
+	to.on(event, func(ctx context.Context, s *Socket, _ domain.Packet) (reply, error) {
 		return replied(handle(ctx, s))
 	})
 }
 
 // OnAck2 is OnAck for an event with two arguments.
-func OnAck2[A, B, R any](on Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B) (R, error)) {
-	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+func OnAck2[A, B, R any](to Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B) (R, error)) {
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
 		var a A
 		var b B
 		if err := arguments(p, &a, &b); err != nil {
@@ -100,9 +95,9 @@ func OnAck2[A, B, R any](on Registrar, event string, handle func(ctx context.Con
 
 // OnAck3 is OnAck for an event with three arguments.
 func OnAck3[A, B, C, R any](
-	on Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B, c C) (R, error),
+	to Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B, c C) (R, error),
 ) {
-	on.registry().on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
 		var a A
 		var b B
 		var c C
@@ -116,8 +111,8 @@ func OnAck3[A, B, C, R any](
 // OnServerSide has a function called for each event of that name that another node sends with ServerSideEmit. The rules
 // for arguments and errors are those of On. The functions of a node are called one at a time, in the order in which the
 // events came.
-func OnServerSide[A any](on Registrar, event string, handle func(ctx context.Context, arg A) error) {
-	on.registry().onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
+func OnServerSide[A any](to Registrar, event string, handle func(ctx context.Context, arg A) error) {
+	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
 		var a A
 		if err := arguments(p, &a); err != nil {
 			return reply{}, err
@@ -127,15 +122,15 @@ func OnServerSide[A any](on Registrar, event string, handle func(ctx context.Con
 }
 
 // OnServerSide0 is OnServerSide for an event without arguments.
-func OnServerSide0(on Registrar, event string, handle func(ctx context.Context) error) {
-	on.registry().onServerSide(event, func(ctx context.Context, _ domain.Packet) (reply, error) {
+func OnServerSide0(to Registrar, event string, handle func(ctx context.Context) error) {
+	to.onServerSide(event, func(ctx context.Context, _ domain.Packet) (reply, error) {
 		return reply{}, handle(ctx)
 	})
 }
 
 // OnServerSide2 is OnServerSide for an event with two arguments.
-func OnServerSide2[A, B any](on Registrar, event string, handle func(ctx context.Context, a A, b B) error) {
-	on.registry().onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
+func OnServerSide2[A, B any](to Registrar, event string, handle func(ctx context.Context, a A, b B) error) {
+	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
 		var a A
 		var b B
 		if err := arguments(p, &a, &b); err != nil {
@@ -147,8 +142,8 @@ func OnServerSide2[A, B any](on Registrar, event string, handle func(ctx context
 
 // OnServerSideAck is OnServerSide for an event that is answered: what the function returns is this node's answer to
 // ServerSideEmitWithAck.
-func OnServerSideAck[A, R any](on Registrar, event string, handle func(ctx context.Context, arg A) (R, error)) {
-	on.registry().onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
+func OnServerSideAck[A, R any](to Registrar, event string, handle func(ctx context.Context, arg A) (R, error)) {
+	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
 		var a A
 		if err := arguments(p, &a); err != nil {
 			return reply{}, err
@@ -158,15 +153,15 @@ func OnServerSideAck[A, R any](on Registrar, event string, handle func(ctx conte
 }
 
 // OnServerSideAck0 is OnServerSideAck for an event without arguments.
-func OnServerSideAck0[R any](on Registrar, event string, handle func(ctx context.Context) (R, error)) {
-	on.registry().onServerSide(event, func(ctx context.Context, _ domain.Packet) (reply, error) {
+func OnServerSideAck0[R any](to Registrar, event string, handle func(ctx context.Context) (R, error)) {
+	to.onServerSide(event, func(ctx context.Context, _ domain.Packet) (reply, error) {
 		return replied(handle(ctx))
 	})
 }
 
 // OnServerSideAck2 is OnServerSideAck for an event with two arguments.
-func OnServerSideAck2[A, B, R any](on Registrar, event string, handle func(ctx context.Context, a A, b B) (R, error)) {
-	on.registry().onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
+func OnServerSideAck2[A, B, R any](to Registrar, event string, handle func(ctx context.Context, a A, b B) (R, error)) {
+	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
 		var a A
 		var b B
 		if err := arguments(p, &a, &b); err != nil {
@@ -188,9 +183,15 @@ func arguments(p domain.Packet, into ...any) error {
 	return nil
 }
 
-// reply is what a handler has to say; given is false for one that replies nothing.
+// Args are several values in the place of one: a function given to [OnAck] that returns them calls the client's callback
+// with as many arguments.
+//
+//	socketio.OnAck(io, "position", func(…) (socketio.Args, error) { return socketio.Args{x, y}, nil })
+type Args []any
+
+// reply is what a handler has to say, encoded; given is false for one that replies nothing.
 type reply struct {
-	value domain.Value
+	args  Args
 	given bool
 }
 
@@ -199,6 +200,18 @@ func replied[R any](r R, err error) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if several, ok := any(r).(Args); ok {
+		encoded := make(Args, len(several))
+		for i, arg := range several {
+			if encoded[i], err = payload.Marshal(arg); err != nil {
+				return reply{}, err
+			}
+		}
+		return reply{args: encoded, given: true}, nil
+	}
 	v, err := payload.Marshal(r)
-	return reply{value: v, given: true}, err
+	if err != nil || v.IsZero() {
+		return reply{given: true}, err
+	}
+	return reply{args: Args{v}, given: true}, nil
 }

@@ -14,54 +14,34 @@ import (
 // Namespace is a part of the server with handlers, sockets and rooms of its own; clients choose it in the path of the
 // URL that they connect to. What it does, it does on all nodes of the cluster, except where Local says otherwise.
 type Namespace struct {
+	Handlers
 	name   string
 	server *Server
-	reg    *registry
 	ackIDs atomic.Uint64
+
+	// parent is nil for a namespace that no parent has made; begun has its child told of once.
+	parent *ParentNamespace
+	begun  sync.Once
+	// users counts the sockets whose end has not been handled. It is raised from zero under the server's lock alone.
+	users atomic.Int64
+	// pinned says that the application has made it, so that it stays. The server's lock guards it.
+	pinned bool
 
 	// mu guards the index and the state of the namespace's sockets. It is held while a packet is handed to their
 	// connections, so that what is sent to a socket and what changes it have one order. The node's order of the
 	// namespace is taken before it, a socket's lock after it; nothing blocks under it.
 	mu    sync.RWMutex
-	rooms *domain.Rooms[*Socket]
+	rooms index
 }
 
 func newNamespace(server *Server, name string) *Namespace {
-	return &Namespace{name: name, server: server, reg: newRegistry(), rooms: domain.NewRooms[*Socket]()}
+	return &Namespace{
+		Handlers: Handlers{newRegistry()}, name: name, server: server, rooms: index{Rooms: domain.NewRooms[*Socket]()},
+	}
 }
-
-func (ns *Namespace) registry() *registry { return ns.reg }
 
 // Name is the namespace's name, with its leading slash.
 func (ns *Namespace) Name() string { return ns.name }
-
-// Use has a function called for every socket that wants to connect, before it is connected and in the order of
-// registration. An error refuses it: the client's "connect_error" event gets the words of a *ConnectError, or "internal
-// error" for any other error, which goes to Config.OnError. ctx ends when the client goes away.
-//
-// The socket can be told data and rooms; it gets them when it is connected. It cannot be emitted to yet.
-func (ns *Namespace) Use(middleware func(ctx context.Context, s *Socket) error) {
-	appended(ns.reg, &ns.reg.middleware, middleware)
-}
-
-// OnConnect has a function called for every socket that was connected. The client's packets are handled when it has
-// returned. Its error goes to Config.OnError; the socket stays.
-func (ns *Namespace) OnConnect(handle func(ctx context.Context, s *Socket) error) {
-	appended(ns.reg, &ns.reg.connect, handle)
-}
-
-// OnDisconnect has a function called once for every socket that was connected and is no longer, when all that its
-// client had sent is handled. Socket.Rooms still returns the rooms that it was in, for a farewell to them: what Node.js
-// has the event "disconnecting" for. ctx ends after Config.HandlerGrace.
-func (ns *Namespace) OnDisconnect(handle func(ctx context.Context, s *Socket, reason Reason)) {
-	appended(ns.reg, &ns.reg.disconnect, handle)
-}
-
-// OnAny has a function called for every event that a client sends, before the handlers of the event, whether it has any
-// or not. The packet is as the client sent it.
-func (ns *Namespace) OnAny(handle func(ctx context.Context, s *Socket, p domain.Packet)) {
-	appended(ns.reg, &ns.reg.anyEvent, handle)
-}
 
 // Sockets are the sockets that are connected to this node, in no order. FetchSockets knows those of all nodes.
 func (ns *Namespace) Sockets() []*Socket { return ns.selected(&domain.Target{}) }
@@ -79,7 +59,35 @@ func (ns *Namespace) Socket(id domain.SocketID) (*Socket, bool) {
 func (ns *Namespace) selected(t *domain.Target) []*Socket {
 	ns.mu.RLock()
 	defer ns.mu.RUnlock()
-	return slices.Collect(ns.rooms.Select(t))
+	return slices.DeleteFunc(slices.Collect(ns.rooms.Select(t)), func(s *Socket) bool { return !s.Connected() })
+}
+
+// join puts a socket into rooms as of a place in the log. mu is held.
+func (ns *Namespace) join(s *Socket, rooms []string, at domain.Offset) {
+	session := s.session()
+	var joined []string
+	for _, room := range rooms {
+		if changed, _ := ns.rooms.Join(s, room); changed && session != nil {
+			joined = append(joined, room)
+		}
+	}
+	if len(joined) > 0 {
+		session.Join(joined, at)
+	}
+}
+
+// leave takes a socket out of rooms as of a place in the log. mu is held.
+func (ns *Namespace) leave(s *Socket, rooms []string, at domain.Offset) {
+	session := s.session()
+	var left []string
+	for _, room := range rooms {
+		if changed, _ := ns.rooms.Leave(s, room); changed && session != nil {
+			left = append(left, room)
+		}
+	}
+	if len(left) > 0 {
+		session.Leave(left, at)
+	}
 }
 
 // NodeCount is the number of nodes of the cluster that are in this namespace, this one included.
@@ -162,10 +170,10 @@ func (ns *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, ar
 
 // inOrder makes a local change at its place in the namespace and returns when it is made. When ctx ends before, the
 // change is still made, later.
-func (ns *Namespace) inOrder(ctx context.Context, change func()) error {
+func (ns *Namespace) inOrder(ctx context.Context, change func(at domain.Offset)) error {
 	made := make(chan struct{})
-	if ns.server.node.InOrder(ns.name, func(domain.Offset) {
-		change()
+	if ns.server.node.InOrder(ns.name, func(at domain.Offset) {
+		change(at)
 		close(made)
 	}) {
 		return nil

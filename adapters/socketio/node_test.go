@@ -17,13 +17,23 @@ type loneNode struct {
 	edge ports.Edge
 	// openErr is what Open returns.
 	openErr error
+	// drainErr is what AnnounceDraining returns.
+	drainErr error
+	// window is how long sessions are kept; zero switches recovery off.
+	window time.Duration
+	// kept gets the sessions of sockets that enter.
+	kept chan *keptSession
+	// recover is what Recover does; nil finds no session.
+	recover func(id domain.SessionID, seen domain.Offset, lost func()) (ports.Comeback, domain.Recovery)
 
-	mu     sync.Mutex
-	held   bool
-	grown  chan struct{} // closed and replaced when the log grows
-	log    []func()
-	offset int
-	count  int
+	mu       sync.Mutex
+	held     bool
+	draining bool
+	grown    chan struct{} // closed and replaced when the log grows
+	log      []func()
+	offset   int
+	read     int
+	count    int
 }
 
 func (n *loneNode) Attach(e ports.Edge) error {
@@ -102,11 +112,20 @@ func (n *loneNode) InOrder(_ string, change func(domain.Offset)) (made bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.log) == 0 {
-		change("")
+		change(n.cursor())
 		return true
 	}
-	n.push(func() { change("") })
+	n.push(func() { change(n.cursor()) })
 	return false
+}
+
+// cursor is the position up to which everything has come back. mu is held.
+func (n *loneNode) cursor() domain.Offset { return domain.Offset(fmt.Sprint(n.read)) }
+
+// readEntry counts an entry that has come back, and returns its position. mu is held.
+func (n *loneNode) readEntry() domain.Offset {
+	n.read++
+	return n.cursor()
 }
 
 func (n *loneNode) Broadcast(
@@ -116,7 +135,13 @@ func (n *loneNode) Broadcast(
 		return "", fmt.Errorf("%w: %w", domain.ErrNotPublished, err)
 	}
 	return n.append(func() {
-		n.count += n.edge.Deliver(ctx, &domain.Delivery{Namespace: namespace, Target: t, Packet: p})
+		d := &domain.Delivery{Namespace: namespace, Target: t, Packet: p}
+		if at := n.readEntry(); t.Flags.Volatile {
+			d.Cursor = at
+		} else {
+			d.Offset = at
+		}
+		n.count += n.edge.Deliver(ctx, d)
 	}), nil
 }
 
@@ -136,6 +161,7 @@ func (n *loneNode) BroadcastWithAck(
 	counted := make(chan int, 1)
 	answers := make(chan domain.Value, 100)
 	n.append(func() {
+		n.readEntry()
 		counted <- n.edge.Deliver(ctx, &domain.Delivery{
 			Namespace: namespace, Target: t, Packet: p, Ack: func(v domain.Value) { answers <- v },
 		})
@@ -154,7 +180,7 @@ func (n *loneNode) BroadcastWithAck(
 }
 
 func (n *loneNode) Operate(ctx context.Context, namespace string, op domain.RoomOperation) error {
-	n.append(func() { n.edge.Apply(ctx, namespace, op) })
+	n.append(func() { n.edge.Apply(ctx, namespace, op, n.readEntry()) })
 	return nil
 }
 
@@ -162,7 +188,10 @@ func (n *loneNode) FetchSockets(
 	ctx context.Context, namespace string, t domain.Target,
 ) ([]domain.SocketDetails, error) {
 	done := make(chan []domain.SocketDetails, 1)
-	n.append(func() { done <- n.edge.Sockets(ctx, namespace, &t) })
+	n.append(func() {
+		n.readEntry()
+		done <- n.edge.Sockets(ctx, namespace, &t)
+	})
 	return <-done, nil
 }
 
@@ -180,3 +209,34 @@ func (n *loneNode) ServerSideEmitWithAck(
 	n.edge.ServerSideEmit(ctx, namespace, p, func(v domain.Value) { answers = append(answers, v) })
 	return answers, nil
 }
+
+func (n *loneNode) RecoveryWindow() time.Duration { return n.window }
+
+func (n *loneNode) KeepSession(
+	_ string, socket domain.SocketID, rooms []string, data domain.Value, at domain.Offset, lost func(),
+) ports.Session {
+	s := newKeptSession(domain.SessionID("private-"+socket), lost)
+	s.notef("kept in %v with %s at %s", rooms, data.JSON(), at)
+	n.kept <- s
+	return s
+}
+
+func (n *loneNode) Recover(
+	_ context.Context, _ string, id domain.SessionID, seen domain.Offset, lost func(),
+) (ports.Comeback, domain.Recovery) {
+	if n.recover == nil {
+		return nil, domain.Recovery{Outcome: domain.RecoveryUnknown, Reason: "a test has none"}
+	}
+	return n.recover(id, seen, lost)
+}
+
+// AnnounceDraining notes that the node is about to leave.
+func (n *loneNode) AnnounceDraining(context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.draining = true
+	return n.drainErr
+}
+
+// FlushSessions has nothing to wait for: what is kept is kept at once.
+func (n *loneNode) FlushSessions(context.Context) error { return nil }

@@ -17,6 +17,8 @@ type BroadcastOperator struct {
 	target domain.Target
 	// noRooms says that To was called without rooms and there are none so far.
 	noRooms bool
+	// by is the socket that has made it, nil for the server itself.
+	by *Socket
 }
 
 // To limits the operation to sockets that are in one of these rooms, or of those named before. Every socket gets one
@@ -48,7 +50,7 @@ func (o BroadcastOperator) Local() BroadcastOperator {
 	return o
 }
 
-// Compress asks for, or forbids, the compression of the packet. Node.js servers in the cluster heed it.
+// Compress asks for, or forbids, the compression of the packet. See engineio.Config for what is compressed.
 func (o BroadcastOperator) Compress(on bool) BroadcastOperator {
 	o.target.Flags.Compress = compression(on)
 	return o
@@ -68,7 +70,7 @@ func (o BroadcastOperator) Timeout(d time.Duration) BroadcastOperator {
 // The arguments are what encoding/json can marshal; each []byte in them, at any depth, travels as binary. An error that
 // is a domain.ErrInvalidPayload says that they cannot be sent.
 func (o BroadcastOperator) Emit(ctx context.Context, event string, args ...any) (domain.Offset, error) {
-	p, err := o.packet(event, args)
+	p, err := o.packet(ctx, event, args)
 	if err != nil {
 		return "", err
 	}
@@ -79,16 +81,20 @@ func (o BroadcastOperator) Emit(ctx context.Context, event string, args ...any) 
 // first argument of the client's callback, the zero Value where there was none. Where answers are missing after the
 // timeout, those that came are returned with a *domain.PartialError. [Collect] turns the answers into Go values.
 func (o BroadcastOperator) EmitWithAck(ctx context.Context, event string, args ...any) ([]domain.Value, error) {
-	p, err := o.packet(event, args)
+	p, err := o.packet(ctx, event, args)
 	if err != nil {
 		return nil, err
 	}
 	return o.ns.server.node.BroadcastWithAck(ctx, o.ns.name, o.target, p)
 }
 
-func (o BroadcastOperator) packet(event string, args []any) (domain.Packet, error) {
+// packet makes the packet of an event, if it may be emitted.
+func (o BroadcastOperator) packet(ctx context.Context, event string, args []any) (domain.Packet, error) {
 	if o.noRooms {
 		return domain.Packet{}, ErrNoRooms
+	}
+	if err := o.mayEmit(ctx, event); err != nil {
+		return domain.Packet{}, err
 	}
 	return payload.MarshalEvent(event, args...)
 }
@@ -169,4 +175,19 @@ func Decode[R any](answer domain.Value, err error) (R, error) {
 	}
 	err = payload.Unmarshal(answer, &r)
 	return r, err
+}
+
+// Decode2 decodes the answer that Socket.EmitWithAckArgs has returned, to be called around it:
+//
+//	x, y, err := socketio.Decode2[int, int](s.EmitWithAckArgs(ctx, "where are you"))
+//
+// What the client has left out decodes to a zero value, what is too much is ignored.
+func Decode2[A, B any](answer []domain.Value, err error) (A, B, error) {
+	var b B
+	a, err := Decode[A](first(answer), err)
+	if err != nil || len(answer) < 2 {
+		return a, b, err
+	}
+	b, err = Decode[B](answer[1], nil)
+	return a, b, err
 }

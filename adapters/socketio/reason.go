@@ -12,6 +12,8 @@ const (
 	ReasonClientDisconnect Reason = "client namespace disconnect"
 	// ReasonServerDisconnect: the server has put the socket out of the namespace.
 	ReasonServerDisconnect Reason = "server namespace disconnect"
+	// ReasonSuperseded: the client is back, with the same session, on another connection, here or on another node.
+	ReasonSuperseded Reason = "session superseded"
 	// ReasonServerShuttingDown: Server.Close was called.
 	ReasonServerShuttingDown = engineio.ReasonServerShuttingDown
 	// ReasonPingTimeout: the client did not answer a ping in time.
@@ -24,7 +26,7 @@ const (
 	ReasonParseError = engineio.ReasonParseError
 	// ReasonForcedClose: the server closed the connection.
 	ReasonForcedClose = engineio.ReasonForcedClose
-	// ReasonForcedServerClose: the server closed the connection because the client joined no namespace in time, or
-	// sent a packet for a namespace that it had not joined.
+	// ReasonForcedServerClose: the server closed the connection because the client broke a rule; Socket.Err says which:
+	// ErrConnectTimeout, ErrNotJoined, ErrJoinedTwice, ErrTooManySockets, ErrUnfinished, ErrRateLimited.
 	ReasonForcedServerClose = engineio.ReasonForcedServerClose
 )

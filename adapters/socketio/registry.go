@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -14,13 +15,16 @@ import (
 // registry holds the application's functions for a namespace. Functions may be added at any time; what is in progress
 // goes on with those that were there.
 type registry struct {
-	mu         sync.RWMutex
-	middleware []func(context.Context, *Socket) error
-	connect    []func(context.Context, *Socket) error
-	disconnect []func(context.Context, *Socket, Reason)
-	anyEvent   []func(context.Context, *Socket, domain.Packet)
-	events     map[string][]eventHandler
-	serverSide map[string][]serverSideHandler
+	mu              sync.RWMutex
+	middleware      []func(context.Context, *Socket) error
+	connect         []func(context.Context, *Socket) error
+	disconnect      []func(context.Context, *Socket, Reason)
+	anyEvent        []func(context.Context, *Socket, domain.Packet)
+	eventMiddleware []func(context.Context, *Socket, domain.Packet) error
+	events          map[string][]eventHandler
+	serverSide      map[string][]serverSideHandler
+	mayJoin         []func(context.Context, *Socket, string) error
+	mayPublish      []func(context.Context, *Socket, []string, string) error
 }
 
 type (
@@ -30,6 +34,17 @@ type (
 
 func newRegistry() *registry {
 	return &registry{events: make(map[string][]eventHandler), serverSide: make(map[string][]serverSideHandler)}
+}
+
+// clone returns a registry with the same functions, to which others may be added.
+func (r *registry) clone() *registry {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return &registry{
+		middleware: r.middleware, connect: r.connect, disconnect: r.disconnect, anyEvent: r.anyEvent,
+		eventMiddleware: r.eventMiddleware, mayJoin: r.mayJoin, mayPublish: r.mayPublish,
+		events: maps.Clone(r.events), serverSide: maps.Clone(r.serverSide),
+	}
 }
 
 func (r *registry) on(event string, h eventHandler) { addTo(r, r.events, event, h) }
@@ -94,12 +109,12 @@ func (o *outcome) add(r reply, err error) {
 	}
 }
 
-// answer is the value that goes back to who has asked: the zero Value for none.
-func (o *outcome) answer() domain.Value {
+// answer is what goes back to who has asked: encoded values, or none.
+func (o *outcome) answer() Args {
 	if o.err != nil {
-		return errorValue(publicText(o.err))
+		return Args{errorValue(publicText(o.err))}
 	}
-	return o.reply.value
+	return o.reply.args
 }
 
 // publicText is what others may know of an error.
@@ -112,6 +127,9 @@ func publicText(err error) string {
 	}
 	if errors.Is(err, ErrUnknownEvent) {
 		return "unknown event"
+	}
+	if errors.Is(err, ErrRateLimited) {
+		return "rate limit exceeded"
 	}
 	return internalError
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +26,15 @@ type node interface {
 	ServerSideEmit(ctx context.Context, namespace string, p domain.Packet) error
 	ServerSideEmitWithAck(ctx context.Context, namespace string, p domain.Packet) ([]domain.Value, error)
 	NodeCount(namespace string) int
+	AnnounceDraining(ctx context.Context) error
+	FlushSessions(ctx context.Context) error
+	RecoveryWindow() time.Duration
+	KeepSession(
+		namespace string, socket domain.SocketID, rooms []string, data domain.Value, at domain.Offset, lost func(),
+	) ports.Session
+	Recover(
+		ctx context.Context, namespace string, id domain.SessionID, seen domain.Offset, lost func(),
+	) (ports.Comeback, domain.Recovery)
 }
 
 // Server is a Socket.IO server: an http.Handler for the clients, and an edge of its node. It has the methods of its
@@ -37,13 +44,25 @@ type Server struct {
 	node   node
 	config Config
 	engine *engineio.Server
+	// bundle has the files of the client that are served, by name.
+	bundle map[string]asset
+	// recovers says that the node keeps sessions.
+	recovers bool
+	counters counters
 	// running counts the goroutines of sockets.
 	running sync.WaitGroup
 
-	mu          sync.RWMutex
-	namespaces  map[string]*Namespace
-	connections map[*connection]struct{}
-	closed      bool
+	mu         sync.RWMutex
+	namespaces map[string]*Namespace
+	parents    []*ParentNamespace // in the order in which they were made; replaced, never changed
+	// dynamicNames are those of all children that clients have ever had made.
+	dynamicNames map[string]struct{}
+	connections  map[*connection]struct{}
+	closed       bool
+
+	// closing begins the end, once; done is closed when it is over.
+	closing sync.Once
+	done    chan struct{}
 }
 
 // NewServer attaches a server to a node that does not run yet. The error names the first setting that cannot work, or
@@ -56,11 +75,19 @@ func NewServer(node node, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	bundle, err := readBundle(config.Client)
+	if err != nil {
+		return nil, err
+	}
 	io := &Server{
-		node:        node,
-		config:      config,
-		namespaces:  make(map[string]*Namespace),
-		connections: make(map[*connection]struct{}),
+		bundle:       bundle,
+		node:         node,
+		config:       config,
+		recovers:     node.RecoveryWindow() > 0,
+		namespaces:   make(map[string]*Namespace),
+		dynamicNames: make(map[string]struct{}),
+		connections:  make(map[*connection]struct{}),
+		done:         make(chan struct{}),
 	}
 	io.engine, err = engineio.NewServer(opener{io}, config.Engine)
 	if err != nil {
@@ -77,7 +104,7 @@ func NewServer(node node, config Config) (*Server, error) {
 const openTimeout = 5 * time.Second
 
 // Of returns a namespace, which it makes when there is none of that name yet; clients can connect to it from then on. A
-// leading slash may be missing.
+// leading slash may be missing. Where the name matches the pattern of a [ParentNamespace] it is a child of that.
 //
 // The node joins the namespace, so that other nodes know it there: when the node starts, and if it runs already, at
 // once. In that case Of waits for it, for at most 5 s; after a failure, which Config.OnError gets, it is tried again
@@ -89,10 +116,10 @@ func (io *Server) Of(name string) *Namespace {
 	io.mu.Lock()
 	ns, ok := io.namespaces[name]
 	if !ok {
-		ns = newNamespace(io, name)
-		io.namespaces[name] = ns
+		ns = io.made(name)
 	}
 	io.mu.Unlock()
+	ns.begin()
 	if !ok {
 		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 		defer cancel()
@@ -103,6 +130,21 @@ func (io *Server) Of(name string) *Namespace {
 	return ns
 }
 
+// made makes a namespace that stays: a child of a parent whose pattern its name matches, as in Node.js. The server's lock
+// is held.
+func (io *Server) made(name string) *Namespace {
+	for _, p := range io.parents {
+		if p.pattern != nil && p.pattern.MatchString(name) {
+			ns := io.newChild(p, name)
+			ns.pinned = true
+			return ns
+		}
+	}
+	ns := newNamespace(io, name)
+	io.namespaces[name] = ns
+	return ns
+}
+
 func (io *Server) lookup(namespace string) (*Namespace, bool) {
 	io.mu.RLock()
 	defer io.mu.RUnlock()
@@ -110,13 +152,17 @@ func (io *Server) lookup(namespace string) (*Namespace, bool) {
 	return ns, ok
 }
 
-// ServeHTTP answers the requests of clients. Mount it at the path that they use; see Config.Path.
+// ServeHTTP answers the requests of clients. Mount it at the path that they use; see Config.Path. It takes paths as they
+// are, whatever prefix is before, so that it works behind http.StripPrefix and routers as well as without.
 func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	if !strings.HasSuffix(path, "/") {
 		path += "/"
 	}
-	if !strings.HasSuffix(path, io.config.Path) && io.config.Path != "/" {
+	if io.serveBundle(w, r) {
+		return
+	}
+	if !io.answers(path) {
 		http.NotFound(w, r)
 		return
 	}
@@ -127,36 +173,42 @@ func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // namespaces it is.
 func (io *Server) Connections() int { return io.engine.Len() }
 
+// EngineStats counts connections: how they began, were refused, and ended, and which limits they met. It is Stats().Engine.
+func (io *Server) EngineStats() engineio.Stats { return io.engine.Stats() }
+
 // lastOrders bounds how long Close waits for what was emitted before it.
 const lastOrders = time.Second
 
 // Close refuses new clients, waits for at most 1 s until what this node has emitted so far is with its own clients,
-// ends all connections with ReasonServerShuttingDown and returns when every goroutine of the server has ended: when the handlers have returned, whose contexts end after Config.HandlerGrace. Clients come back by
-// themselves, to whichever node they are sent. It may be called again, and then waits likewise; a handler must not call
-// it. The error is always nil.
+// ends all connections with ReasonServerShuttingDown and returns when every goroutine of the server has ended: when the
+// handlers have returned, whose contexts end after Config.HandlerGrace. Clients come back by themselves, to whichever
+// node they are sent. It may be called again, and then waits likewise; a handler must not call it. The error is always
+// nil.
 func (io *Server) Close() error {
+	io.beginClose()
+	<-io.done
+	return nil
+}
+
+// Done is closed when the server has closed.
+func (io *Server) Done() <-chan struct{} { return io.done }
+
+func (io *Server) beginClose() {
+	io.closing.Do(func() { go io.close() })
+}
+
+func (io *Server) close() {
+	defer close(io.done)
 	io.mu.Lock()
 	io.closed = true
-	namespaces := slices.Collect(maps.Values(io.namespaces))
 	io.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), lastOrders)
-	defer cancel()
-	for _, ns := range namespaces {
-		// Its error says that the time is up: then the clients miss what is still on its way.
-		_ = ns.inOrder(ctx, func() {})
-	}
-	io.mu.Lock()
-	open := make([]*connection, 0, len(io.connections))
-	for c := range io.connections {
-		open = append(open, c)
-	}
-	io.mu.Unlock()
-	for _, c := range open {
+	io.sendOut(context.Background())
+	for _, c := range io.open() {
 		c.shut(ReasonServerShuttingDown, nil)
 	}
 	_ = io.engine.Close() // is always nil
+	io.finishHooks()
 	io.running.Wait()
-	return nil
 }
 
 // fail tells the application of a failure.

@@ -25,8 +25,14 @@ type Socket struct {
 	ctx    context.Context //nolint:containedctx // it is the socket's own life, which no call encloses
 	cancel context.CancelFunc
 	data   atomic.Pointer[storedData]
+	// recovery is nil when recovery is off.
+	recovery *recovery
+	// limits is nil when nothing is limited.
+	limits *limits
 	jobs   executor
 	acks   acks
+	// spent are the handlers that were to be called once and have been. The socket's jobs alone use it.
+	spent map[*bool]struct{}
 
 	// state is changed under the namespace's lock alone. The rest is guarded by it.
 	state  atomic.Uint32
@@ -42,6 +48,8 @@ type Socket struct {
 // The states of a socket, in the order in which it goes through them.
 const (
 	stateConnecting uint32 = iota
+	// stateRecovering: the client has its session again, and gets what it has missed.
+	stateRecovering
 	stateConnected
 	stateGone
 )
@@ -49,6 +57,10 @@ const (
 func newSocket(c *connection, ns *Namespace, auth domain.Value) *Socket {
 	s := &Socket{id: newSocketID(), ns: ns, conn: c, auth: auth, time: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if ns.server.recovers {
+		s.recovery, s.auth = newRecovery(auth)
+	}
+	s.limits = newLimits(&ns.server.config.RateLimit)
 	return s
 }
 
@@ -94,13 +106,19 @@ func (s *Socket) Err() error {
 
 // Join puts the socket into rooms. It returns when it is there: behind all that this node has published so far, so that
 // the socket gets nothing in the room that was sent before. ErrNotConnected says that it is gone. When ctx ends first,
-// the socket still joins, later. In middleware the rooms are noted and joined with the connection.
+// the socket still joins, later. In middleware the rooms are noted and joined with the connection. An error of who is
+// asked by Namespace.AuthorizeJoin says that it may not, and is returned as it is.
 func (s *Socket) Join(ctx context.Context, rooms ...string) error {
-	return s.changeRooms(ctx, rooms,
-		func(room string) { s.ns.rooms.Join(s, room) },
-		func(room string) {
-			if !slices.Contains(s.rooms, room) {
-				s.rooms = append(s.rooms, room)
+	if err := s.mayJoin(ctx, rooms); err != nil {
+		return err
+	}
+	return s.changeRooms(ctx,
+		func(at domain.Offset) { s.ns.join(s, rooms, at) },
+		func() {
+			for _, room := range rooms {
+				if !slices.Contains(s.rooms, room) {
+					s.rooms = append(s.rooms, room)
+				}
 			}
 		})
 }
@@ -108,30 +126,31 @@ func (s *Socket) Join(ctx context.Context, rooms ...string) error {
 // Leave takes the socket out of rooms. It returns when it is out: behind all that this node has published so far, so
 // that the socket gets what was sent to the room before. ErrNotConnected says that it is gone. When ctx ends first, the
 // socket still leaves, later.
+//
+// A client that is gone may come back into the rooms that it was in; to take it out of one meanwhile, take out who has
+// its id: io.In(id).SocketsLeave(ctx, room).
 func (s *Socket) Leave(ctx context.Context, rooms ...string) error {
-	return s.changeRooms(ctx, rooms,
-		func(room string) { s.ns.rooms.Leave(s, room) },
-		func(room string) {
-			s.rooms = slices.DeleteFunc(s.rooms, func(in string) bool { return in == room })
+	return s.changeRooms(ctx,
+		func(at domain.Offset) { s.ns.leave(s, rooms, at) },
+		func() {
+			s.rooms = slices.DeleteFunc(s.rooms, func(in string) bool { return slices.Contains(rooms, in) })
 		})
 }
 
-// changeRooms makes a change for each room at its place in the namespace: one way when the socket is connected, another
-// before that.
-func (s *Socket) changeRooms(ctx context.Context, rooms []string, connected, connecting func(room string)) error {
+// changeRooms makes a change at its place in the namespace: one way when the socket is connected, another before that.
+func (s *Socket) changeRooms(ctx context.Context, connected func(at domain.Offset), connecting func()) error {
 	err := ErrNotConnected
-	late := s.ns.inOrder(ctx, func() {
+	late := s.ns.inOrder(ctx, func(at domain.Offset) {
 		s.ns.mu.Lock()
 		defer s.ns.mu.Unlock()
-		change := connected
 		switch s.state.Load() {
 		case stateGone:
+			connected(at) // for its session, if the connection was lost after the call; see away
 			return
-		case stateConnecting:
-			change = connecting
-		}
-		for _, room := range rooms {
-			change(room)
+		case stateConnected:
+			connected(at)
+		default:
+			connecting()
 		}
 		err = nil
 	})
@@ -142,20 +161,50 @@ func (s *Socket) changeRooms(ctx context.Context, rooms []string, connected, con
 }
 
 // Disconnect puts the socket out of the namespace and tells its client, which does not come back by itself. It returns
-// when the socket is out: behind all that this node has published so far. Other sockets of the client stay. When ctx
-// ends first, it is still done, later. A socket that is gone already is no error.
-func (s *Socket) Disconnect(ctx context.Context) error {
-	return s.ns.inOrder(ctx, func() { s.end(ReasonServerDisconnect, nil, true) })
-}
+// when the socket is out: behind all that this node has published so far, and with its session deleted, so that the
+// client cannot recover it anywhere. Other sockets of the client stay. When ctx ends first (after 5 s where it has no
+// deadline, as far as the session goes), it is still done, later.
+//
+// A socket that is gone already is no error. If its client may come back, or has come back by now, on whatever node, it is
+// put out there as well: by an order in the log, as DisconnectSockets gives it.
+func (s *Socket) Disconnect(ctx context.Context) error { return s.disconnect(ctx, false) }
 
 // Close disconnects all sockets of the client, in whatever namespaces, and closes its connection. Otherwise it is like
 // Disconnect.
-func (s *Socket) Close(ctx context.Context) error {
-	return s.ns.inOrder(ctx, s.conn.disconnect)
+func (s *Socket) Close(ctx context.Context) error { return s.disconnect(ctx, true) }
+
+func (s *Socket) disconnect(ctx context.Context, closeConnection bool) error {
+	sockets := []*Socket{s}
+	if closeConnection {
+		sockets = s.conn.all()
+	}
+	elsewhere := false
+	err := s.ns.inOrder(ctx, func(domain.Offset) {
+		elsewhere = !s.Connected() && s.reachable()
+		if closeConnection {
+			s.conn.disconnect()
+		} else {
+			s.end(ReasonServerDisconnect, nil, putOut)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, socket := range sockets {
+		if err := socket.forgotten(ctx); err != nil {
+			return err
+		}
+	}
+	if !elsewhere {
+		return nil
+	}
+	only := domain.Target{Rooms: []string{string(s.id)}}
+	return s.ns.server.node.Operate(ctx, s.ns.name, &domain.Disconnect{Target: only, Close: closeConnection})
 }
 
-// enter makes the socket a member of its namespace and tells its client. It reports false when the socket is gone.
-func (s *Socket) enter() bool {
+// enter makes the socket a member of its namespace, at a place in the log, and tells its client. It reports false when
+// the socket is gone.
+func (s *Socket) enter(at domain.Offset) bool {
 	ns := s.ns
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
@@ -163,41 +212,89 @@ func (s *Socket) enter() bool {
 		return false
 	}
 	s.state.Store(stateConnected)
+	ns.server.counters.connect()
 	ns.rooms.Add(s)
 	ns.rooms.Join(s, string(s.id))
 	for _, room := range s.rooms {
 		ns.rooms.Join(s, room)
 	}
+	var private domain.SessionID
+	if s.recovery != nil {
+		session := ns.server.node.KeepSession(ns.name, s.id, s.rooms, s.storedData().encoded, at, s.supersede)
+		if session != nil {
+			s.recovery.session, private = session, session.ID()
+			session.Arrivals(s.conn.engine.Arrived)
+		}
+	}
 	s.rooms = nil
-	s.write(connectFrame(ns.name, s.id))
+	s.write(connectFrame(ns.name, s.id, private))
 	s.conn.joined()
 	return true
 }
 
-// end takes the socket out of its namespace, for the first of its callers, and tells the client if there is to be a
-// farewell. What the client had sent before is still handled.
-func (s *Socket) end(reason Reason, err error, farewell bool) (ended bool) {
+// ending is how a socket ends, which decides whether its client may come back.
+type ending uint8
+
+const (
+	// lost: the connection is gone. The client may come back.
+	lost ending = iota
+	// left: the client has left the namespace.
+	left
+	// putOut: the server has put it out of the namespace, and says so.
+	putOut
+	// superseded: the client is back on another connection.
+	superseded
+)
+
+// end takes the socket out of its namespace, for the first of its callers. What the client had sent before is still
+// handled.
+func (s *Socket) end(reason Reason, err error, how ending) (ended bool) {
+	ended, waits := s.endNow(reason, err, how)
+	if waits {
+		s.ns.server.node.InOrder(s.ns.name, s.away)
+	}
+	return ended
+}
+
+// endNow ends the socket for the application and the client. It reports whether the socket stays in the namespace's
+// index until its place has come: one whose client may come back is changed up to there, like all others.
+func (s *Socket) endNow(reason Reason, err error, how ending) (ended, waits bool) {
 	ns := s.ns
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
+	if how == left || how == putOut {
+		s.forget() // also when it is gone: who is put out must not come back
+	}
 	switch s.state.Load() {
 	case stateGone:
-		return false
+		return false, false
 	case stateConnecting:
 		s.giveUp()
-		return true
+		return true, false
+	case stateRecovering:
+		if how == putOut {
+			s.write(disconnectFrame(ns.name))
+		}
+		s.giveUp()
+		return true, false
 	}
 	s.state.Store(stateGone)
+	ns.server.counters.disconnect(reason)
 	s.reason, s.err = reason, err
-	s.rooms, _ = ns.rooms.Remove(s)
+	if waits = how == lost && s.session() != nil; waits {
+		s.rooms = ns.rooms.Of(s)
+		ns.users.Add(1) // until away
+	} else {
+		s.rooms, _ = ns.rooms.Remove(s)
+	}
 	s.acks.close()
-	if farewell {
+	if how == putOut {
 		s.write(disconnectFrame(ns.name))
 	}
 	s.conn.unfinished.Add(1)
 	s.grace = time.AfterFunc(ns.server.config.HandlerGrace, s.cancel)
 	s.jobs.finish(&ns.server.running, s.farewells)
-	return true
+	return true, waits
 }
 
 // abandon gives a socket up that is not connected yet. It reports false when it is connected.
@@ -210,26 +307,37 @@ func (s *Socket) abandon() bool {
 	return s.state.Load() == stateGone
 }
 
-// giveUp ends a socket that is not connected yet. The namespace's lock is held.
+// giveUp ends a socket that is not in the namespace yet. The namespace's lock is held.
 func (s *Socket) giveUp() {
 	s.state.Store(stateGone)
 	s.acks.close()
 	s.cancel()
-	s.jobs.finish(&s.ns.server.running, func() {})
+	s.jobs.finish(&s.ns.server.running, s.ns.release)
 }
 
 // write hands a frame to the connection. Its error is the connection's end, which is told by other ways.
 func (s *Socket) write(f *engineio.Frame) { _ = s.conn.engine.Send(f) }
 
 // send hands over a frame if the socket is connected.
-func (s *Socket) send(f *engineio.Frame, volatile bool) {
+func (s *Socket) send(f *engineio.Frame) {
 	s.ns.mu.RLock()
 	defer s.ns.mu.RUnlock()
-	switch {
-	case s.state.Load() != stateConnected:
-	case volatile:
-		s.conn.engine.SendVolatile(f)
-	default:
+	if s.state.Load() == stateConnected {
 		s.write(f)
 	}
+}
+
+// sendEvent hands over an event if the socket is connected.
+func (s *Socket) sendEvent(p domain.Packet, f *engineio.Frame, volatile bool) {
+	s.ns.mu.RLock()
+	defer s.ns.mu.RUnlock()
+	if s.state.Load() != stateConnected {
+		return
+	}
+	if volatile {
+		s.conn.engine.SendVolatile(f)
+	} else {
+		s.write(f)
+	}
+	s.ns.rooms.sent(p, s)
 }

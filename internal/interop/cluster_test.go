@@ -32,13 +32,19 @@ type goServer struct {
 
 func startGo(t *testing.T, redisURL string, config redisstream.Config) *goServer {
 	t.Helper()
+	return startGoWith(t, redisURL, config, app.Config{})
+}
+
+// startGoWith starts a Go node with a configuration of its own.
+func startGoWith(t *testing.T, redisURL string, config redisstream.Config, nodeConfig app.Config) *goServer {
+	t.Helper()
 	ctx := t.Context()
 	transport, err := redisstream.Connect(ctx, redisURL, config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &goServer{serverSide: make(chan string, 100), connected: make(chan *socketio.Socket, 100)}
-	s.node, err = app.NewNode(transport.Log(), transport.Channel(), transport.Sessions(), app.Config{})
+	s.node, err = app.NewNode(transport.Log(), transport.Channel(), transport.Sessions(), nodeConfig)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,6 +97,11 @@ serve({
     }
   },
 
+  // Has the client come back to another server from now on.
+  move({ client, url }) {
+    find(client).socket.io.uri = url;
+  },
+
   state({ client }) {
     const { socket } = find(client);
     return {

@@ -213,6 +213,13 @@ func (c *Client) Break() {
 	c.clients.peer.do("break", request{"client": c.name}, nil)
 }
 
+// Move has the client connect to another server from the next time on, with all that it
+// remembers. What is open stays so: see Break.
+func (c *Client) Move(url string) {
+	c.clients.t.Helper()
+	c.clients.peer.do("move", request{"client": c.name, "url": url}, nil)
+}
+
 // State is what a client says about itself.
 type State struct {
 	Socket    string `json:"socket"` // its public id, empty when not connected

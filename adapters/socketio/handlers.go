@@ -1,0 +1,116 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/roombus/roombus/domain"
+)
+
+// Handlers are the application's functions for a namespace, or for all children of a [ParentNamespace]. Functions may be
+// added at any time; what is in progress goes on with those that were there.
+type Handlers struct {
+	reg *registry
+}
+
+// Registrar is what handlers are registered with: a *Namespace, a *ParentNamespace, or a *Server for its default
+// namespace; or what Handlers.Once returns for these.
+type Registrar interface {
+	on(event string, h eventHandler)
+	onServerSide(event string, h serverSideHandler)
+}
+
+func (h Handlers) on(event string, call eventHandler) { h.reg.on(event, call) }
+
+func (h Handlers) onServerSide(event string, call serverSideHandler) { h.reg.onServerSide(event, call) }
+
+// Use has a function called for every socket that wants to connect, before it is connected and in the order of
+// registration. An error refuses it: the client's "connect_error" event gets the words of a *ConnectError, or "internal
+// error" for any other error, which goes to Config.OnError. ctx ends when the client goes away.
+//
+// The socket can be told data and rooms; it gets them when it is connected. It cannot be emitted to yet.
+func (h Handlers) Use(middleware func(ctx context.Context, s *Socket) error) {
+	appended(h.reg, &h.reg.middleware, middleware)
+}
+
+// UseEvent has a function asked about every event that a client sends, before the handlers of the event and in the order
+// of registration. An error keeps the event from them and from the functions that would be asked next; it is treated as
+// a handler's own: see [On]. What Node.js has socket.use for.
+func (h Handlers) UseEvent(middleware func(ctx context.Context, s *Socket, p domain.Packet) error) {
+	appended(h.reg, &h.reg.eventMiddleware, middleware)
+}
+
+// OnConnect has a function called for every socket that was connected. The client's packets are handled when it has
+// returned. Its error goes to Config.OnError; the socket stays.
+func (h Handlers) OnConnect(handle func(ctx context.Context, s *Socket) error) {
+	appended(h.reg, &h.reg.connect, handle)
+}
+
+// OnDisconnect has a function called once for every socket that was connected and is no longer, when all that its
+// client had sent is handled. Socket.Rooms still returns the rooms that it was in, for a farewell to them: what Node.js
+// has the event "disconnecting" for. Socket.Err has what there is to say beyond the reason. ctx ends after
+// Config.HandlerGrace.
+func (h Handlers) OnDisconnect(handle func(ctx context.Context, s *Socket, reason Reason)) {
+	appended(h.reg, &h.reg.disconnect, handle)
+}
+
+// OnAny has a function called for every event that a client sends, before the handlers of the event, whether it has any
+// or not, and before UseEvent. The packet is as the client sent it.
+func (h Handlers) OnAny(handle func(ctx context.Context, s *Socket, p domain.Packet)) {
+	appended(h.reg, &h.reg.anyEvent, handle)
+}
+
+// AuthorizeJoin has a function asked whether a socket may join a room, before Socket.Join puts it there. An error refuses
+// all rooms of that call and is what the call returns. Several are asked in the order of registration. Default: all may.
+//
+// It is asked where the application acts for a client. What the cluster orders (SocketsJoin), and rooms that come back
+// with a recovered session, are not asked about again.
+func (h Handlers) AuthorizeJoin(ask func(ctx context.Context, s *Socket, room string) error) {
+	appended(h.reg, &h.reg.mayJoin, ask)
+}
+
+// AuthorizePublish has a function asked whether a socket may emit an event to others: before Emit and EmitWithAck of an
+// operator that the socket has made (Socket.To, Socket.Broadcast …). No rooms means everybody. An error is what the call
+// returns, and nothing is published. What the server emits for itself, and to one socket, is not asked about. Default:
+// all may.
+func (h Handlers) AuthorizePublish(ask func(ctx context.Context, s *Socket, rooms []string, event string) error) {
+	appended(h.reg, &h.reg.mayPublish, ask)
+}
+
+// Once is for handlers that are called at most once a socket, for the first event of that name that its client sends:
+//
+//	socketio.On(io.Once(), "introduce", func(ctx context.Context, s *socketio.Socket, who Person) error { … })
+//
+// To later ones it is as if there were no such handler. An event whose arguments have another shape counts as the first.
+// A handler of server-side events is called at most once.
+func (h Handlers) Once() Registrar { return once(h) }
+
+type once Handlers
+
+// errSpent says that a handler was to be called once, and has been.
+var errSpent = errors.New("socketio: the handler was called before")
+
+func (o once) on(event string, call eventHandler) {
+	spent := new(bool) // its address tells this handler from all others
+	o.reg.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
+		if _, again := s.spent[spent]; again {
+			return reply{}, errSpent
+		}
+		if s.spent == nil {
+			s.spent = make(map[*bool]struct{}, 1)
+		}
+		s.spent[spent] = struct{}{}
+		return call(ctx, s, p)
+	})
+}
+
+func (o once) onServerSide(event string, call serverSideHandler) {
+	var spent atomic.Bool
+	o.reg.onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
+		if spent.Swap(true) {
+			return reply{}, errSpent
+		}
+		return call(ctx, p)
+	})
+}

@@ -1,0 +1,569 @@
+package socketio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roombus/roombus/adapters/socketio"
+	"github.com/roombus/roombus/adapters/socketio/engineio"
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
+)
+
+// recovering is a server whose node keeps sessions.
+func recovering(t *testing.T, config socketio.Config) *harness {
+	t.Helper()
+	return serveOn(t, &loneNode{window: time.Minute, kept: make(chan *keptSession, 10)}, config)
+}
+
+// enter connects a client and returns its socket and its session.
+func (h *harness) enter() (*client, *socketio.Socket, *keptSession) {
+	h.t.Helper()
+	c := h.dial()
+	c.send("40")
+	answer := c.text()
+	session := receive(h.t, "a session", h.node.kept)
+	id := strings.TrimPrefix(string(session.id), "private-")
+	if want := `40{"sid":"` + id + `","pid":"private-` + id + `"}`; answer != want {
+		h.t.Fatalf("the answer to CONNECT is %q, want %q", answer, want)
+	}
+	s, ok := h.Socket(domain.SocketID(id))
+	if !ok {
+		h.t.Fatalf("there is no socket %s", id)
+	}
+	return c, s, session
+}
+
+// wantNotes compares everything that a session was told after it was kept.
+func (k *keptSession) wantNotes(h *harness, want ...string) {
+	h.t.Helper()
+	if got := k.waitFor(h, len(want)+1)[1:]; !slices.Equal(got, want) {
+		h.t.Errorf("the session was told %q, want %q", got, want)
+	}
+}
+
+// event is a packet for a recovered client.
+func event(t *testing.T, offset domain.Offset, name string, args ...any) *domain.Delivery {
+	t.Helper()
+	p, err := socketio.NewPacket(name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &domain.Delivery{Namespace: "/", Packet: p, Offset: offset}
+}
+
+// offer makes the node find a session for the next client that asks for it.
+func (h *harness) offer() *comeback {
+	back := &comeback{
+		node: h.node, socket: "public", abandoned: make(chan struct{}), rooms: []string{"blue"},
+		session: newKeptSession("private", nil),
+	}
+	h.node.recover = func(id domain.SessionID, seen domain.Offset, lost func()) (ports.Comeback, domain.Recovery) {
+		back.session.lost = lost
+		back.session.notef("asked for %s after %q", id, seen)
+		return back, domain.Recovery{Outcome: domain.Recovered}
+	}
+	return back
+}
+
+// comeBack connects a client that asks for its session.
+func (h *harness) comeBack() *client {
+	h.t.Helper()
+	c := h.dial()
+	c.send(`40{"pid":"private","offset":"7"}`)
+	return c
+}
+
+func TestSessionIsKeptFromConnectingOn(t *testing.T) {
+	h := recovering(t, socketio.Config{})
+	h.Use(func(ctx context.Context, s *socketio.Socket) error {
+		if err := s.Join(ctx, "early"); err != nil {
+			return err
+		}
+		return s.SetData("Ann")
+	})
+	if _, err := h.Emit(t.Context(), "before"); err != nil {
+		t.Fatal(err)
+	}
+	_, s, session := h.enter()
+	if got := session.waitFor(h, 1)[0]; got != `kept in [early] with "Ann" at 1` {
+		t.Errorf("the session was %s", got)
+	}
+	if r := s.Recovery(); r != (domain.Recovery{}) || s.Recovered() {
+		t.Errorf("the recovery of a new client is %v", r)
+	}
+
+	for _, err := range []error{
+		s.Join(t.Context(), "blue", "early"),
+		h.SocketsJoin(t.Context(), "red", "blue"),
+		s.SetData("Bea"),
+		s.Leave(t.Context(), "blue", "never"),
+		h.In("red").SocketsLeave(t.Context(), "red"),
+		s.SaveSession(t.Context()),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	session.wantNotes(h, "join [blue] at 1", "join [red] at 2", `data "Bea"`, "leave [blue] at 2", "leave [red] at 3", "saved")
+}
+
+func TestSaveSession(t *testing.T) {
+	off := serve(t, socketio.Config{})
+	off.Use(func(ctx context.Context, s *socketio.Socket) error { return s.SaveSession(ctx) })
+	off.join("/")
+	off.noFailure()
+
+	on := recovering(t, socketio.Config{})
+	on.Use(func(ctx context.Context, s *socketio.Socket) error {
+		if err := s.SaveSession(ctx); !errors.Is(err, socketio.ErrNotConnected) {
+			t.Errorf("before the socket is connected: %v, want %v", err, socketio.ErrNotConnected)
+		}
+		return nil
+	})
+	on.enter()
+}
+
+// TestCase12LossHasAPlace shows that a lost socket takes part in what is in the log up to the place of the loss, and in
+// the changes that were asked for before.
+func TestCase12LossHasAPlace(t *testing.T) {
+	h := recovering(t, socketio.Config{})
+	gone := make(chan []string, 1)
+	h.OnDisconnect(func(_ context.Context, s *socketio.Socket, _ socketio.Reason) { gone <- s.Rooms() })
+	c, s, session := h.enter()
+	if err := s.Join(t.Context(), "blue"); err != nil {
+		t.Fatal(err)
+	}
+	h.node.hold()
+	if _, err := h.Emit(t.Context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Leave(ended, "blue"); !errors.Is(err, context.Canceled) {
+		t.Fatalf("leave with an ended context: %v", err)
+	}
+	if err := h.SocketsJoin(t.Context(), "red"); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.conn.Close()
+	if rooms := receive(t, "the disconnect handler", gone); !slices.Equal(rooms, []string{string(s.ID()), "blue"}) {
+		t.Errorf("the rooms at the end are %v", rooms)
+	}
+	if s.Connected() || len(h.Sockets()) != 0 {
+		t.Error("the socket is gone, but is listed")
+	}
+	if err := s.Join(ended, "late"); err == nil {
+		t.Error("a socket that is gone joined a room")
+	}
+	if _, err := h.Emit(t.Context(), "y"); err != nil {
+		t.Fatal(err)
+	}
+	h.node.release()
+	session.wantNotes(h, "join [blue] at 0", "leave [blue] at 1", "join [red] at 2", "away at 2")
+	if err := h.SocketsJoin(t.Context(), "later"); err != nil {
+		t.Fatal(err)
+	}
+	session.wantNotes(h, "join [blue] at 0", "leave [blue] at 1", "join [red] at 2", "away at 2")
+	if reached := h.node.reached(); reached != 0 {
+		t.Errorf("%d packets were delivered to a socket that is gone", reached)
+	}
+}
+
+func TestWhoLeavesDoesNotComeBack(t *testing.T) {
+	h := recovering(t, socketio.Config{})
+	gone := make(chan struct{}, 1)
+	h.OnDisconnect(func(context.Context, *socketio.Socket, socketio.Reason) { gone <- struct{}{} })
+	c, _, session := h.enter()
+	session.slow = true
+	c.send("41")
+	session.wantNotes(h, "end")
+	select {
+	case <-gone:
+		t.Error("the end was reported before the session was deleted")
+	default:
+	}
+	close(session.deleted)
+	receive(t, "the disconnect handler", gone)
+}
+
+// TestCase15DisconnectDeletesTheSession shows that a socket is reported out when its session is deleted, in all ways in
+// which a server puts it out.
+func TestCase15DisconnectDeletesTheSession(t *testing.T) {
+	for name, disconnect := range map[string]func(context.Context, *harness, *socketio.Socket) error{
+		"Disconnect": func(ctx context.Context, _ *harness, s *socketio.Socket) error { return s.Disconnect(ctx) },
+		"Close":      func(ctx context.Context, _ *harness, s *socketio.Socket) error { return s.Close(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := recovering(t, socketio.Config{})
+			c, s, session := h.enter()
+			session.slow = true
+			soon, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := disconnect(soon, h, s); !errors.Is(err, context.Canceled) {
+				t.Errorf("with a session that is not deleted yet: %v, want %v", err, context.Canceled)
+			}
+			c.want("41")
+			close(session.deleted)
+			if err := disconnect(t.Context(), h, s); err != nil {
+				t.Error(err)
+			}
+			session.wantNotes(h, "end")
+		})
+	}
+	t.Run("through the log", func(t *testing.T) {
+		h := recovering(t, socketio.Config{})
+		c, s, session := h.enter()
+		if err := h.In(string(s.ID())).DisconnectSockets(t.Context(), true); err != nil {
+			t.Error(err)
+		}
+		c.want("41")
+		session.wantNotes(h, "end")
+	})
+	t.Run("one that is away", func(t *testing.T) {
+		h := recovering(t, socketio.Config{})
+		c, s, session := h.enter()
+		_ = c.conn.Close()
+		session.wantNotes(h, "away at 0")
+		if err := s.Disconnect(t.Context()); err != nil {
+			t.Error(err)
+		}
+		session.wantNotes(h, "away at 0", "end")
+	})
+	t.Run("one that is about to be away", func(t *testing.T) {
+		h := recovering(t, socketio.Config{})
+		gone := make(chan struct{}, 1)
+		h.OnDisconnect(func(context.Context, *socketio.Socket, socketio.Reason) { gone <- struct{}{} })
+		c, _, session := h.enter()
+		h.node.hold()
+		if err := h.DisconnectSockets(t.Context(), false); err != nil {
+			t.Error(err)
+		}
+		_ = c.conn.Close()
+		receive(t, "the disconnect handler", gone)
+		h.node.release()
+		session.wantNotes(h, "end")
+	})
+}
+
+// TestCase14Superseded shows that a socket whose client is back elsewhere ends without a word, and leaves the session
+// alone.
+func TestCase14Superseded(t *testing.T) {
+	h := recovering(t, socketio.Config{})
+	reasons := make(chan socketio.Reason, 1)
+	h.OnDisconnect(func(_ context.Context, _ *socketio.Socket, r socketio.Reason) { reasons <- r })
+	c, s, session := h.enter()
+	session.lost()
+	c.wantClosed()
+	if r := receive(t, "the disconnect handler", reasons); r != socketio.ReasonSuperseded {
+		t.Errorf("the reason is %q, want %q", r, socketio.ReasonSuperseded)
+	}
+	if err := s.Err(); !errors.Is(err, domain.ErrSessionLost) {
+		t.Errorf("the socket's error is %v, want %v", err, domain.ErrSessionLost)
+	}
+	session.wantNotes(h)
+}
+
+func TestRecovered(t *testing.T) {
+	h := recovering(t, socketio.Config{})
+	h.Use(func(context.Context, *socketio.Socket) error { return errors.New("middleware was called") })
+	connected := make(chan string, 1)
+	h.OnConnect(func(_ context.Context, s *socketio.Socket) error {
+		name, err := socketio.Data[string](s)
+		connected <- fmt.Sprint(s.ID(), s.Recovered(), s.Recovery().Outcome, s.Rooms(), name, err, s.Handshake().Auth.IsZero())
+		return nil
+	})
+	socketio.OnAck(h, "now", func(_ context.Context, s *socketio.Socket, _ int) (bool, error) { return s.Recovered(), nil })
+	back := h.offer()
+	back.data = domain.TextValue("Ann")
+	back.fetched = make(chan int)
+	back.missed = [][]*domain.Delivery{
+		{event(t, "8", "a", 1), event(t, "9", "b", []byte{1, 2})},
+		{event(t, "10", "c", "text")},
+	}
+	back.rest = []*domain.Delivery{event(t, "11", "d")}
+
+	c := h.comeBack()
+	c.want(`40{"sid":"public","pid":"private"}`)
+	c.send(`4212["now",1]`) // is handled when the client has all
+	receive(t, "a fetch", back.fetched)
+	c.want(`42["a",1,"8"]`, `451-["b",{"_placeholder":true,"num":0},"9"]`)
+	c.wantBinary([]byte{1, 2})
+	receive(t, "a fetch", back.fetched)
+	c.want(`42["c","text","10"]`, `42["d","11"]`, `4312[true]`)
+	want := `publictruerecovered[public blue]Ann<nil>true`
+	if got := receive(t, "the connect handler", connected); strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
+		t.Errorf("the connect handler saw %s, want %s", got, want)
+	}
+	if _, err := h.In("blue").Emit(t.Context(), "live"); err != nil {
+		t.Fatal(err)
+	}
+	c.want(`42["live","1"]`)
+	s, _ := h.Socket("public")
+	if err := s.Join(t.Context(), "red"); err != nil {
+		t.Fatal(err)
+	}
+	back.session.wantNotes(h, "join [red] at 1")
+	if got := back.session.waitFor(h, 1)[0]; got != `asked for private after "7"` {
+		t.Errorf("the client %s", got)
+	}
+	_ = c.conn.Close()
+	back.session.wantNotes(h, "join [red] at 1", "away at 1")
+	h.noFailure()
+}
+
+func TestRecoveryThatFails(t *testing.T) {
+	h := recovering(t, socketio.Config{})
+	middleware := make(chan domain.Recovery, 1)
+	h.Use(func(_ context.Context, s *socketio.Socket) error {
+		middleware <- s.Recovery()
+		return nil
+	})
+	c := h.comeBack()
+	session := receive(t, "a new session", h.node.kept)
+	c.want(fmt.Sprintf(`40{"sid":%q,"pid":%q}`, strings.TrimPrefix(string(session.id), "private-"), session.id))
+	want := domain.Recovery{Outcome: domain.RecoveryUnknown, Reason: "a test has none"}
+	if got := receive(t, "middleware", middleware); got != want {
+		t.Errorf("the recovery is %v, want %v", got, want)
+	}
+}
+
+func TestRecoveryOff(t *testing.T) {
+	h := serve(t, socketio.Config{})
+	outcome := make(chan domain.Outcome, 1)
+	h.OnConnect(func(_ context.Context, s *socketio.Socket) error {
+		outcome <- s.Recovery().Outcome
+		return s.Emit(t.Context(), "hello")
+	})
+	c := h.comeBack()
+	if answer := c.text(); strings.Contains(answer, "pid") {
+		t.Errorf("the answer to CONNECT is %s; with recovery off there is no private id", answer)
+	}
+	c.want(`42["hello"]`)
+	if got := receive(t, "the connect handler", outcome); got != domain.RecoveryDisabled {
+		t.Errorf("the outcome is %q, want %q", got, domain.RecoveryDisabled)
+	}
+}
+
+// TestCase18ReplayIsPulled replays far more than a connection may have in its queue to a client that does not read at
+// first.
+func TestCase18ReplayIsPulled(t *testing.T) {
+	h := recovering(t, socketio.Config{Engine: engineio.Config{QueueBytes: 64 << 10, QueuePackets: 100}})
+	back := h.offer()
+	const parts, each = 50, 200
+	for part := range parts {
+		var missed []*domain.Delivery
+		for i := range each {
+			missed = append(missed, event(t, domain.Offset(fmt.Sprint(part*each+i)), "x", strings.Repeat("y", 200)))
+		}
+		back.missed = append(back.missed, missed)
+	}
+	back.fetched = make(chan int, parts)
+	c := h.comeBack()
+	c.want(`40{"sid":"public","pid":"private"}`)
+	receive(t, "a fetch", back.fetched)
+	for i := range parts * each {
+		got := c.text()
+		if got == "2" { // a ping
+			got = c.text()
+		}
+		if !strings.HasSuffix(got, fmt.Sprintf(`,"%d"]`, i)) {
+			t.Fatalf("packet %d is %q", i, got)
+		}
+	}
+}
+
+// TestClientGoesInMidReplay shows that a client whose connection is lost while it is told what it has missed may come
+// back, and one that leaves may not.
+func TestClientGoesInMidReplay(t *testing.T) {
+	for name, test := range map[string]struct {
+		leave func(*client)
+		notes []string
+	}{
+		"lost": {func(c *client) { _ = c.conn.Close() }, nil},
+		"left": {func(c *client) { c.send("41") }, []string{"end"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := recovering(t, socketio.Config{})
+			h.OnConnect(func(context.Context, *socketio.Socket) error {
+				t.Error("a socket that is gone was connected")
+				return nil
+			})
+			back := h.offer()
+			back.fetched = make(chan int)
+			for range 10_000 {
+				back.missed = append(back.missed, []*domain.Delivery{event(t, "8", "x")})
+			}
+			c := h.comeBack()
+			c.want(`40{"sid":"public","pid":"private"}`)
+			receive(t, "a fetch", back.fetched)
+			test.leave(c)
+			for done := false; !done; {
+				select {
+				case <-back.fetched:
+				case <-back.abandoned:
+					done = true
+				case <-awaitNotes(back.session, len(test.notes)+1, len(test.notes) > 0):
+					done = true
+				}
+			}
+			back.session.wantNotes(h, test.notes...)
+		})
+	}
+}
+
+// awaitNotes is ready when the session was told so much; never when it is not wanted.
+func awaitNotes(k *keptSession, count int, wanted bool) <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ready := make(chan struct{})
+	if wanted && len(k.notes) >= count {
+		close(ready)
+		return ready
+	}
+	if wanted {
+		return k.changed
+	}
+	return ready
+}
+
+func TestRecoveryThatEndsInMidReplay(t *testing.T) {
+	for _, test := range []struct {
+		err      error
+		farewell bool
+	}{
+		{domain.ErrGap, false},
+		{domain.ErrSessionLost, false},
+		{domain.ErrDisconnected, true},
+	} {
+		t.Run(test.err.Error(), func(t *testing.T) {
+			h := recovering(t, socketio.Config{})
+			back := h.offer()
+			back.enterErr = fmt.Errorf("enter: %w", test.err)
+			back.missed = [][]*domain.Delivery{{event(t, "8", "x")}}
+			c := h.comeBack()
+			c.want(`40{"sid":"public","pid":"private"}`, `42["x","8"]`)
+			if test.farewell {
+				c.want("41")
+			} else {
+				c.wantClosed()
+			}
+			if got := h.Sockets(); len(got) != 0 {
+				t.Errorf("the namespace has %d sockets", len(got))
+			}
+		})
+	}
+}
+
+func TestSupersededInMidReplay(t *testing.T) {
+	h := recovering(t, socketio.Config{})
+	back := h.offer()
+	back.fetched = make(chan int)
+	back.missed = [][]*domain.Delivery{{event(t, "8", "x")}, {event(t, "9", "y")}}
+	c := h.comeBack()
+	c.want(`40{"sid":"public","pid":"private"}`)
+	back.session.lost()
+	receive(t, "a fetch", back.fetched)
+	c.wantClosed()
+	back.wantAbandoned(t)
+}
+
+// TestCase15Authorize shows the hook that may refuse a client its session, and middleware that is asked again.
+func TestCase15Authorize(t *testing.T) {
+	t.Run("refused", func(t *testing.T) {
+		h := recovering(t, socketio.Config{Recovery: socketio.RecoveryConfig{
+			Authorize: func(_ context.Context, s *socketio.Socket) error {
+				return &socketio.ConnectError{Message: "expired", Data: s.ID()}
+			},
+		}})
+		back := h.offer()
+		c := h.comeBack()
+		c.want(`44{"message":"expired","data":"public"}`)
+		back.wantAbandoned(t)
+	})
+	t.Run("middleware", func(t *testing.T) {
+		h := recovering(t, socketio.Config{Recovery: socketio.RecoveryConfig{Middleware: true}})
+		h.Use(func(_ context.Context, s *socketio.Socket) error { return s.SetData("new") })
+		back := h.offer()
+		back.data = domain.TextValue("old")
+		c := h.comeBack()
+		c.want(`40{"sid":"public","pid":"private"}`)
+		back.session.wantNotes(h, `data "new"`)
+	})
+}
+
+// TestCase13Offsets shows which packets end in an offset when recovery is on: clients take the last text of any event
+// for one.
+func TestCase13Offsets(t *testing.T) {
+	h := recovering(t, socketio.Config{})
+	c, s, _ := h.enter()
+	ctx := t.Context()
+	emit := func(_ domain.Offset, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	direct := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	emit(h.Emit(ctx, "logged", 1))
+	emit(h.Emit(ctx, "logged", "text"))
+	c.want(`42["logged",1,"1"]`, `42["logged","text","2"]`)
+	emit(h.Volatile().Emit(ctx, "volatile", 1))
+	emit(h.Volatile().Emit(ctx, "volatile", "hello"))
+	emit(h.Volatile().Emit(ctx, "hello"))
+	c.want(`42["volatile",1]`, `42["volatile","hello","4"]`, `42["hello","5"]`)
+	direct(s.Emit(ctx, "direct", 1))
+	direct(s.Emit(ctx, "hello"))
+	c.want(`42["direct",1,"6"]`, `42["hello","7"]`)
+	direct(s.Direct().Emit(ctx, "unlogged", 1))
+	direct(s.Direct().Emit(ctx, "hello"))
+	direct(s.Volatile().Emit(ctx, "hello"))
+	c.want(`42["unlogged",1]`, `42["hello","7"]`, `42["hello","7"]`)
+
+	asked := make(chan error, 2)
+	go func() {
+		_, err := s.EmitWithAck(ctx, "hello")
+		asked <- err
+		_, err = h.EmitWithAck(ctx, "hello")
+		asked <- err
+	}()
+	c.want(`420["hello"]`) // a client takes the callback for the last argument
+	c.send(`430[]`)
+	c.want(`421["hello"]`)
+	c.send(`431[]`)
+	for range 2 {
+		if err := receive(t, "an ack", asked); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestDirectEmitsToWhoIsAway shows that a client gets what its own socket was told after its connection was lost.
+func TestDirectEmitsToWhoIsAway(t *testing.T) {
+	h := recovering(t, socketio.Config{})
+	c, s, session := h.enter()
+	_ = c.conn.Close()
+	session.wantNotes(h, "away at 0")
+	if err := s.Emit(t.Context(), "answer"); err != nil {
+		t.Errorf("emit to a client that may come back: %v", err)
+	}
+	if err := s.Direct().Emit(t.Context(), "answer"); !errors.Is(err, socketio.ErrNotConnected) {
+		t.Errorf("emit past the log to a client that is away: %v, want %v", err, socketio.ErrNotConnected)
+	}
+	if err := s.Disconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Emit(t.Context(), "answer"); !errors.Is(err, socketio.ErrNotConnected) {
+		t.Errorf("emit to a client that was put out: %v, want %v", err, socketio.ErrNotConnected)
+	}
+}
