@@ -7,6 +7,9 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 FUZZTIME ?= 60s
 # What `make bench` is told, such as BENCHFLAGS='-rounds 5 -json figures.json' (-help says what there is).
 BENCHFLAGS ?=
+# Which seeds `make soak` goes through, and how many.
+SOAK_FIRST ?= 1
+SOAK_SEEDS ?= 200000
 # What `make bench-go` runs: a regular expression, and how often.
 BENCH ?= .
 BENCHCOUNT ?= 1
@@ -62,9 +65,21 @@ bench-go: ## Run the benchmarks of the packages (BENCH=regexp, BENCHCOUNT=n)
 bench-websocket: ## Compare the WebSocket libraries
 	@cd bench && go run ./websocket
 
+.PHONY: bench-socketio
+bench-socketio: ## Compare the Socket.IO server with Node.js': memory, broadcasts (BENCHFLAGS=-help says more)
+	@cd bench && go run ./socketio $(BENCHFLAGS)
+
+.PHONY: bench-recovery
+bench-recovery: ## Compare what it costs when many clients come back with Node.js (BENCHFLAGS=-help says more)
+	@cd bench && go run ./recovery $(BENCHFLAGS)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (60s)
 	@bash scripts/fuzz $(FUZZTIME)
+
+.PHONY: soak
+soak: ## Let clusters in memory live through SOAK_SEEDS (200000) plans from SOAK_FIRST (1) on
+	@go test -count 1 -timeout 0 -v -run '^TestCluster$$' ./internal/testkit/simulator -first $(SOAK_FIRST) -seeds $(SOAK_SEEDS)
 
 .PHONY: cover
 cover: ## Say how much of domain and app the tests of domain and app cover
