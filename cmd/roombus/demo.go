@@ -88,6 +88,13 @@ type socketLine struct {
 // register registers the demo's events.
 func (d *demo) register() {
 	d.io.Use(func(_ context.Context, s *socketio.Socket) error { return s.SetData(label{Node: d.node.Name()}) })
+	// Who is recovered skips that, and may have been on another node.
+	d.io.OnConnect(func(_ context.Context, s *socketio.Socket) error {
+		if !s.Recovered() {
+			return nil
+		}
+		return s.SetData(label{Node: d.node.Name()})
+	})
 	socketio.OnAck(d.io, "join", d.join)
 	socketio.OnAck(d.io, "leave", d.leave)
 	socketio.OnAck(d.io, "message", d.message)
@@ -168,9 +175,9 @@ func (d *demo) who(ctx context.Context, _ *socketio.Socket, room string) (presen
 }
 
 func (d *demo) nodes() []nodeLine {
-	lines := []nodeLine{{ID: d.node.ID(), Name: d.node.Name(), Self: true}}
+	var lines []nodeLine
 	for _, member := range d.node.Nodes("/") {
-		line := nodeLine{ID: member.ID, Name: member.Info.Name}
+		line := nodeLine{ID: member.ID, Name: member.Info.Name, Self: member.Self}
 		if line.Name == "" {
 			line.Name = string(member.ID)
 		}

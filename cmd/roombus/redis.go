@@ -11,7 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/roombus/roombus/adapters/redisstream"
-	"github.com/roombus/roombus/domain"
 )
 
 // openRedis connects to Redis, checks that it can serve, and logs what it warns of.
@@ -26,16 +25,11 @@ func openRedis(ctx context.Context, s *settings, log *slog.Logger) (*transport, 
 			"allowed", w.Window, "waited", w.Waited)
 	}
 	t, err := redisstream.New(client, redisstream.Config{
-		Stream:    s.stream,
-		Streams:   s.streamCount,
-		MaxLength: s.maxLength,
-		ReadCount: min(redisstream.DefaultReadCount, s.maxLength-1),
-		PubSub:    redisstream.PubSubMode(s.pubSub),
-		Notice: func(n domain.Notice) {
-			if bad, ok := n.(*domain.BadEntry); ok {
-				log.WarnContext(ctx, "a message on PUB/SUB was skipped", "channel", bad.Stream, "err", bad.Err)
-			}
-		},
+		Stream:     s.stream,
+		Streams:    s.streamCount,
+		MaxLength:  s.maxLength,
+		ReadCount:  min(redisstream.DefaultReadCount, max(s.maxLength/20, min(100, s.maxLength-1))), // also of very short streams
+		PubSub:     redisstream.PubSubMode(s.pubSub),
 		OnSlowdown: slow,
 	})
 	if err != nil {

@@ -135,7 +135,7 @@ func TestWhileRedisIsAwayNothingIsSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	exit, ok := errors.AsType[*exec.ExitError](p.Err())
-	if !ok || exit.ExitCode() != exitFailed || !strings.Contains(p.Log(), "roombus: leave the cluster: ") {
+	if !ok || exit.ExitCode() != exitFailed || !strings.Contains(p.Log(), "leave the cluster: ") {
 		t.Errorf("it ended with %v, want exit code %d and a sentence; it has written:\n%s", p.Err(), exitFailed, p.Log())
 	}
 	server.Resume()

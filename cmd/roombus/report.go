@@ -30,6 +30,10 @@ const (
 func (r *report) Observe(ctx context.Context, e domain.Event) {
 	switch e := e.(type) {
 	case *domain.BadEntry:
+		if e.Offset == "" { // on the lane for requests, or nothing can be read at all
+			r.braked(ctx, "what came could not be read", "from", e.Stream, "error", e.Err)
+			return
+		}
 		r.braked(ctx, "an entry of the log was skipped", "stream", e.Stream, "entry", e.Offset, "error", e.Err)
 	case *domain.Dropped:
 		r.braked(ctx, "something was given up", "namespace", e.Namespace, "what", e.Kind.String(), "error", e.Err)
@@ -46,6 +50,15 @@ func (r *report) Observe(ctx context.Context, e domain.Event) {
 			r.log.InfoContext(ctx, "a request was not answered in full", "namespace", e.Namespace, "what", e.Kind.String(),
 				"answers", e.Answers, "error", e.Err)
 		}
+	case *domain.RecoveryEnded:
+		r.recovery(ctx, e)
+	case *domain.SessionsFailed:
+		r.braked(ctx, "sessions could not be stored; it is tried again", "sessions", e.Sessions, "error", e.Err)
+	case *domain.LogTooShort:
+		r.length(ctx, e)
+	case *domain.RecoveryMixed:
+		r.log.WarnContext(ctx, "recovery is on in some nodes and off in others: clients that move between them lose messages or "+
+			"get them twice; set it alike on all nodes", "namespace", e.Namespace, "node", e.Node, "on_here", e.Here)
 	case *domain.Repeated:
 		r.log.DebugContext(ctx, "a repeated entry was dropped", "stream", e.Stream, "entry", e.Offset)
 	}
@@ -62,6 +75,29 @@ func (r *report) member(ctx context.Context, e *domain.MemberChanged) {
 	}
 	r.log.Log(ctx, level, "another node: "+e.Change.Event.String(), "namespace", e.Namespace,
 		"node", e.Change.Member.ID, "name", e.Change.Member.Info.Name)
+}
+
+// recovery logs what came of a client's wish to have its session again. Whoever gets a new one is worth a line where it
+// has lost messages.
+func (r *report) recovery(ctx context.Context, e *domain.RecoveryEnded) {
+	if e.Recovery.Outcome == domain.RecoveryGap {
+		r.braked(ctx, "a client came back and has lost messages", "namespace", e.Namespace, "socket", e.Socket,
+			"reason", e.Recovery.Reason)
+		return
+	}
+	r.log.DebugContext(ctx, "a client came back", "namespace", e.Namespace, "socket", e.Socket,
+		"outcome", e.Recovery.Outcome.String(), "reason", e.Recovery.Reason, "replayed", e.Replayed)
+}
+
+// length logs that the log holds too little for recovery, or enough again.
+func (r *report) length(ctx context.Context, e *domain.LogTooShort) {
+	if e.Enough {
+		r.log.InfoContext(ctx, "the log holds the recovery window again", "stream", e.Stream, "holds", e.Held.Age)
+		return
+	}
+	r.log.WarnContext(ctx, "the log holds less than the recovery window: who is away for longer than it holds cannot recover; "+
+		"raise --max-length or lower --recovery", "stream", e.Stream, "holds", e.Held.Age.Round(time.Second),
+		"window", e.Window, "entries", e.Held.Entries)
 }
 
 func (r *report) braked(ctx context.Context, text string, attributes ...any) {

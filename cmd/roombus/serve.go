@@ -133,6 +133,7 @@ func (run *server) join(ctx context.Context, s *settings) error {
 		Version:           version(),
 		HeartbeatInterval: s.heartbeat,
 		HeartbeatTimeout:  s.heartbeatLimit,
+		Recovery:          app.Recovery{Window: s.recovery},
 		Observer:          tracer.Observer(observer),
 	})
 	if err != nil {
@@ -185,15 +186,17 @@ func (run *server) handler(s *settings) (http.Handler, error) {
 	return mux, nil
 }
 
-// stop closes what was opened, in the order that loses least: no new clients, then the clients, then the cluster, then
-// the transport, and the traces of all that last.
+// stop closes what was opened, in the order that loses least: the clients are sent elsewhere, then the node leaves the
+// cluster, then the transport is closed, and the traces of all that come last.
 func (run *server) stop(ctx context.Context) error {
 	if run.pulse != nil {
 		run.pulse.closing.Store(true)
 	}
-	errs := []error{run.stopClients(ctx)}
+	drain, cancel := drainTime(ctx)
+	defer cancel()
+	errs := []error{run.stopClients(drain)}
 	if run.node != nil {
-		if err := run.node.Close(); err != nil {
+		if err := run.node.Drain(drain); err != nil {
 			errs = append(errs, fmt.Errorf("leave the cluster: %w", err))
 		}
 	}
@@ -208,27 +211,36 @@ func (run *server) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// stopClients closes the listener at once, and then the connections.
-func (run *server) stopClients(ctx context.Context) (err error) {
-	requests, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var ended sync.WaitGroup
-	if run.http != nil {
-		ended.Go(func() {
-			if err := run.http.Shutdown(requests); err != nil {
-				_ = run.http.Close() // it only says again what is wrong
-			}
-		})
+// drainTime is the part of a stop in which clients and handlers are waited for. The rest is for what must be done in any
+// case: the goodbye, and closing.
+func drainTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
 	}
+	return context.WithTimeout(ctx, time.Until(deadline)*3/4)
+}
+
+// stopClients sends the clients elsewhere, and then closes the listener: until then new ones are told to go elsewhere,
+// and those over long-polling can fetch what is left for them.
+func (run *server) stopClients(ctx context.Context) error {
+	var errs []error
 	if run.io != nil {
-		err = run.io.Close() // requests that wait for a client's packets end with it
+		if err := run.io.Drain(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("send the clients elsewhere: %w", err))
+		}
 	}
-	// What is left are pages that are being loaded, and connections that have not asked for anything yet, for which
-	// Shutdown would wait five seconds.
-	defer time.AfterFunc(requestGrace, cancel).Stop()
-	ended.Wait()
+	if run.http != nil {
+		// What is left are pages that are being loaded, and connections that have not asked for anything yet, for which
+		// Shutdown would wait five seconds.
+		requests, cancel := context.WithTimeout(ctx, requestGrace)
+		defer cancel()
+		if err := run.http.Shutdown(requests); err != nil {
+			_ = run.http.Close() // it only says again what is wrong
+		}
+	}
 	run.serving.Wait()
-	return err
+	return errors.Join(errs...)
 }
 
 // within calls f and waits for it no longer than the limit. When it takes longer the process is about to end with it.

@@ -27,6 +27,7 @@ type settings struct {
 	corsOrigins     origins
 	heartbeat       time.Duration
 	heartbeatLimit  time.Duration
+	recovery        time.Duration
 	logLevel        slog.Level
 	logFormat       string
 	shutdownTimeout time.Duration
@@ -64,6 +65,7 @@ func (s *settings) flags() *flag.FlagSet {
 	f.Var(&s.corsOrigins, "cors-origin", "an `origin` whose pages may connect, such as https://example.com, or * for all; may be given several times")
 	f.DurationVar(&s.heartbeat, "heartbeat-interval", 5*time.Second, "the `pause` between two heartbeats to the other nodes")
 	f.DurationVar(&s.heartbeatLimit, "heartbeat-timeout", 10*time.Second, "the `silence` after which another node counts as lost")
+	f.DurationVar(&s.recovery, "recovery", 2*time.Minute, "for how `long` a client that has lost its connection can come back into its rooms and get what it has missed, or 0 for not at all; on or off in all nodes")
 	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "the least `level` that is logged: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "the `format` of the logs: text or json")
 	f.DurationVar(&s.shutdownTimeout, "shutdown-timeout", 10*time.Second, "how `long` an orderly stop may take")
@@ -135,6 +137,8 @@ func (s *settings) check() error {
 		return wrong("--stream is empty; a Redis stream needs a name")
 	case !slices.Contains([]string{"off", "plain", "sharded"}, s.pubSub):
 		return wrong("--pubsub is %q; it must be off, plain or sharded", s.pubSub)
+	case s.recovery < 0 || s.recovery > 0 && s.recovery < time.Second:
+		return wrong("--recovery is %s; it must be 1s or more, or 0 for no recovery", s.recovery)
 	case s.logFormat != "text" && s.logFormat != "json":
 		return wrong("--log-format is %q; it must be text or json", s.logFormat)
 	case s.shutdownTimeout <= 0:

@@ -26,6 +26,7 @@ func TestWrongUsage(t *testing.T) {
 		"path for the router": {[]string{"serve", "--path", "/{x}/"}, nil, []string{"--path"}},
 		"path of the page":    {[]string{"serve", "--path", "/assets"}, nil, []string{"--path", "taken"}},
 		"heartbeats":          {[]string{"serve", "--heartbeat-timeout", "1s"}, nil, []string{"--heartbeat-timeout", "--heartbeat-interval"}},
+		"recovery":            {[]string{"serve", "--recovery", "20ms"}, nil, []string{"--recovery", "20ms", "0"}},
 		"shutdown":            {[]string{"serve", "--shutdown-timeout", "-1s"}, nil, []string{"--shutdown-timeout"}},
 		"variable":            {[]string{"serve"}, []string{"ROOMBUS_MAX_LENGTH=many"}, []string{"ROOMBUS_MAX_LENGTH", "many"}},
 	} {

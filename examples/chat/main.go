@@ -74,10 +74,10 @@ func (c *chat) serve(ctx context.Context, addr string) error {
 	server := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	unwatch := context.AfterFunc(ctx, func() {
-		// Clients that wait for packets are told to go, so that their requests end.
+		// The clients are sent to other nodes, then this one leaves the cluster.
 		closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		stopped <- errors.Join(c.Server.Close(), server.Shutdown(closing))
+		stopped <- errors.Join(c.Server.Drain(closing), server.Shutdown(closing), c.Node.Drain(closing))
 	})
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		unwatch()

@@ -54,13 +54,19 @@ function showTransport() {
 }
 
 socket.on("connect", () => {
+  const before = ids.size > 0;
   ids.add(socket.id);
   showState("connected");
   $("you").textContent = short(socket.id);
   $("you").title = socket.id;
   showTransport();
   socket.io.engine.once("upgrade", showTransport);
-  notice("");
+  $("session").textContent = socket.recovered ? "recovered" : "new";
+  notice(before && !socket.recovered ? "The session was not recovered: messages of the time without a connection may be missing." : "");
+  if (socket.recovered) {
+    refresh(); // it is in its rooms, and gets what it has missed
+    return;
+  }
   const known = rooms.size > 0 ? [...rooms.keys()] : [location.hash.slice(1) ? decodeURIComponent(location.hash.slice(1)) : "lobby"];
   known.forEach(join); // a new connection is in no room
 });
