@@ -13,6 +13,7 @@ const (
 	otel           = "go.opentelemetry.io"
 	websocket      = "github.com/gobwas"
 	jsonExperiment = "github.com/go-json-experiment/json"
+	rates          = "golang.org/x/time/rate"
 )
 
 // anything as a family is all there is.
@@ -85,7 +86,7 @@ func rules() []rule {
 			reason:  "the Redis transport is a Watermill publisher and subscriber; it knows neither the core nor the edge",
 		},
 		{
-			family: "adapters/socketio", ours: adapter, outside: []string{websocket},
+			family: "adapters/socketio", ours: adapter, outside: []string{websocket, rates},
 			reason: "the edge calls the node by an interface of its own, and knows no transport",
 		},
 		{
@@ -95,6 +96,11 @@ func rules() []rule {
 		{
 			family: "adapters/socketio/parser", ours: []string{"domain"}, notStd: []string{"net", "os", "log"},
 			reason: "packets and frames are text and bytes: no connection, no file",
+		},
+		{
+			family: "adapters/socketio/client", ours: []string{"domain", "internal/payload", "adapters/socketio/parser"},
+			outside: []string{websocket}, importers: []string{"cmd", "examples", "bench", "internal/testkit"},
+			reason: "a client shares the packets with the server, and nothing else: who is only a client gets no server",
 		},
 		{
 			family: "tracing", ours: core, outside: []string{otel},
@@ -117,6 +123,10 @@ func rules() []rule {
 		{
 			family: "internal/faulttest", ours: all, outside: all, importers: nobody,
 			reason: "tests of the whole stand at the end: nothing is built on them",
+		},
+		{
+			family: "internal/endtoend", ours: all, outside: all, importers: nobody,
+			reason: "the promises end to end, with everything that a cluster has",
 		},
 		{
 			family: "internal/archtest", importers: nobody,
@@ -162,6 +172,7 @@ func expected() []string {
 		"adapters/inmemory",
 		"adapters/redisstream",
 		"adapters/socketio",
+		"adapters/socketio/client",
 		"adapters/socketio/engineio",
 		"adapters/socketio/parser",
 		"adapters/watermill",
@@ -172,6 +183,7 @@ func expected() []string {
 		"domain",
 		"examples/audit",
 		"examples/chat",
+		"internal/endtoend",
 		"internal/interop",
 		"internal/payload",
 		"internal/testkit/conformance",

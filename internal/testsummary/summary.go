@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +40,7 @@ type summary struct {
 type progress struct {
 	lines  []line
 	failed map[string]bool
+	ended  map[string]bool // tests that have a result
 }
 
 type line struct{ test, text string }
@@ -89,6 +92,7 @@ func (s *summary) take(e event) {
 
 func (s *summary) test(e event) {
 	name := e.Package + " " + e.Test
+	s.progress(e.Package).ended[e.Test] = true
 	switch e.Action {
 	case "pass":
 		s.passed++
@@ -97,30 +101,12 @@ func (s *summary) test(e event) {
 		s.fail(name)
 		s.cannotRun(e)
 	case "skip":
-		if foreign[withoutID(e.Test)] {
-			return
-		}
 		s.cannotRun(e)
 		if s.strict {
 			s.progress(e.Package).failed[e.Test] = true
 			s.fail(name + " (skipped, where everything has to run)")
 		}
 	}
-}
-
-// foreign are tests of Watermill's own suite that skip themselves for what is not claimed of a Pub/Sub: consumer groups,
-// and a restart by a shell command, which a test of ours does instead. They are not for us to run.
-var foreign = map[string]bool{
-	"TestWatermillSuite/TestConsumerGroups": true,
-	"TestWatermillSuite/TestReconnect":      true,
-}
-
-// withoutID cuts off the random id by which the suite names its tests.
-func withoutID(test string) string {
-	if parts := strings.SplitN(test, "/", 3); len(parts) == 3 {
-		return parts[0] + "/" + parts[1]
-	}
-	return test
 }
 
 // cannotRun looks in a test's output for why it could not run (package need), or
@@ -150,22 +136,40 @@ func (s *summary) packageEnds(e event) {
 	p := s.progress(e.Package)
 	delete(s.packages, e.Package)
 	if e.Action == "fail" && len(p.failed) == 0 {
-		s.fail(e.Package + " (as a whole)")
+		s.fail(e.Package + " (as a whole)" + p.unfinished())
 	}
 	// A package that others are built from is shown once.
 	if build := s.builds[e.FailedBuild]; build != nil && !s.told[e.FailedBuild] {
 		s.told[e.FailedBuild] = true
 		s.printf("%s", build)
 	}
+	s.showLines(p, e.Action)
+}
+
+func (s *summary) showLines(p *progress, action string) {
 	for _, l := range p.lines {
-		if p.shows(l, e.Action) {
+		if p.shows(l, action) {
 			s.printf("%s", l.text)
 		}
 	}
 }
 
+// unfinished names the tests of a package that have said something and have no result: one of them hung, or crashed.
+func (p *progress) unfinished() string {
+	var names []string
+	for _, l := range p.lines {
+		if l.test != "" && !p.ended[l.test] && !slices.Contains(names, l.test) {
+			names = append(names, l.test)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " in " + strings.Join(names, ", ")
+}
+
 // shows tells whether a line is worth showing: the results of packages always, and
-// what failed tests and packages said.
+// what failed tests and packages said, and tests that were running when their package ended.
 func (p *progress) shows(l line, action string) bool {
 	for _, noise := range []string{"=== ", "PASS\n", "--- PASS", "FAIL\n"} {
 		if strings.HasPrefix(strings.TrimLeft(l.text, " "), noise) {
@@ -173,7 +177,7 @@ func (p *progress) shows(l line, action string) bool {
 		}
 	}
 	if l.test != "" {
-		return p.failed[l.test]
+		return p.failed[l.test] || action == "fail" && !p.ended[l.test]
 	}
 	return action == "fail" || strings.HasPrefix(l.text, "ok  \t") || strings.HasPrefix(l.text, "?   \t")
 }
@@ -186,8 +190,10 @@ func (s *summary) fail(name string) {
 // finish shows the end and tells whether nothing failed.
 func (s *summary) finish() bool {
 	// A package without a result: go test was ended from outside.
-	for name := range s.packages {
-		s.fail(name + " (did not end)")
+	for _, name := range slices.Sorted(maps.Keys(s.packages)) {
+		p := s.packages[name]
+		s.showLines(p, "fail")
+		s.fail(name + " (did not end)" + p.unfinished())
 	}
 	s.block("COULD NOT RUN", s.notRun)
 	s.block("FAILED", s.failures)
@@ -205,7 +211,7 @@ func (s *summary) block(title string, entries []string) {
 
 func (s *summary) progress(name string) *progress {
 	if s.packages[name] == nil {
-		s.packages[name] = &progress{failed: map[string]bool{}}
+		s.packages[name] = &progress{failed: map[string]bool{}, ended: map[string]bool{}}
 	}
 	return s.packages[name]
 }

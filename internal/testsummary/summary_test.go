@@ -50,6 +50,17 @@ const crash = `{"Action":"start","Package":"p"}
 {"Action":"fail","Package":"p"}
 not an event
 {"Action":"output","Package":"q","Test":"TestEndless","Output":"=== RUN   TestEndless\n"}
+{"Action":"output","Package":"q","Test":"TestEndless","Output":"its last words\n"}
+`
+
+// hang is what go test says of a test that takes too long: its package alone has a result.
+const hang = `{"Action":"output","Package":"p","Test":"TestGood","Output":"chatter\n"}
+{"Action":"pass","Package":"p","Test":"TestGood"}
+{"Action":"output","Package":"p","Test":"TestHangs","Output":"=== RUN   TestHangs\n"}
+{"Action":"output","Package":"p","Test":"TestHangs","Output":"panic: test timed out after 1s\n"}
+{"Action":"output","Package":"p","Test":"TestHangs","Output":"goroutine 7 [select]:\n"}
+{"Action":"output","Package":"p","Output":"FAIL\tp\t1.010s\n"}
+{"Action":"fail","Package":"p"}
 `
 
 func TestSummary(t *testing.T) {
@@ -82,7 +93,11 @@ func TestSummary(t *testing.T) {
 		},
 		{
 			title: "crash", events: crash, last: "0 passed, 2 failed",
-			shown: []string{"panic: at start", "not an event", "p (as a whole)", "q (did not end)"},
+			shown: []string{"panic: at start", "not an event", "p (as a whole)", "its last words", "q (did not end) in TestEndless"},
+		},
+		{
+			title: "hang", events: hang, last: "1 passed, 1 failed",
+			shown: []string{"test timed out", "goroutine 7", "p (as a whole) in TestHangs"}, hidden: []string{"chatter", "RUN"},
 		},
 	} {
 		t.Run(c.title, func(t *testing.T) {
