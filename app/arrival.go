@@ -123,7 +123,9 @@ func (n *Node) take(ctx context.Context, ns *namespace, a *arrival) (*comeback, 
 	}
 	c, err := n.catchUp(ctx, ns, s, a)
 	if err != nil {
-		n.release(ctx, a.session, useless(err))
+		if n.release(ctx, a.session, useless(err)) && useless(err) {
+			n.keeper.forgetTaken(a.session)
+		}
 		return nil, err
 	}
 	return c, nil
@@ -151,8 +153,9 @@ func (n *Node) claim(ctx context.Context, a *arrival) (*domain.Session, error) {
 	return s, nil
 }
 
-// release ends a claim: the session goes back to where it was, or is deleted. If that fails the claim lapses.
-func (n *Node) release(ctx context.Context, id domain.SessionID, remove bool) {
+// release ends a claim: the session goes back to where it was, or is deleted. If that fails it is false, and the claim
+// lapses.
+func (n *Node) release(ctx context.Context, id domain.SessionID, remove bool) (done bool) {
 	ctx, cancel := n.while(ctx)
 	defer cancel()
 	var err error
@@ -164,4 +167,5 @@ func (n *Node) release(ctx context.Context, id domain.SessionID, remove bool) {
 	if err != nil && !errors.Is(err, domain.ErrSessionLost) && n.ctx.Err() == nil {
 		n.observe(ctx, &domain.SessionsFailed{Sessions: 1, Err: err})
 	}
+	return err == nil
 }

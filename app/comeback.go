@@ -42,7 +42,7 @@ func (c *comeback) adopt(ctx context.Context, a *arrival) error {
 	s := c.catchUp.Session(own(c.at))
 	r := &record{
 		keeper: n.keeper, ns: c.ns, id: s.ID, socket: s.Socket, state: recordReturning, claim: a.claim,
-		data: s.Data, stays: domain.NewStays(s.Stays), began: own(s.Began), asOf: s.AsOf, lost: a.lost, tried: true,
+		data: s.Data, stays: domain.NewStays(s.Stays, s.Whole), began: own(s.Began), asOf: s.AsOf, lost: a.lost, tried: true,
 	}
 	c.record = r
 	at := n.placesOf(c.ns)
@@ -146,7 +146,7 @@ func (c *comeback) enter(
 // advance brings the record to where the client stands. The caller holds the record.
 func (c *comeback) advance() {
 	s := c.catchUp.Session(own(c.at))
-	c.record.stays, c.record.asOf = domain.NewStays(s.Stays), s.AsOf
+	c.record.stays, c.record.asOf = domain.NewStays(s.Stays, s.Whole), s.AsOf
 }
 
 func (c *comeback) Abandon() {
@@ -154,17 +154,22 @@ func (c *comeback) Abandon() {
 		return
 	}
 	c.over = true
+	c.leave()
+	c.node.observe(c.node.ctx, &domain.RecoveryEnded{
+		Namespace: c.ns.name, Socket: c.record.socket, Replayed: c.replayed,
+		Recovery: domain.Recovery{Reason: "the client was gone before it had everything"},
+	})
+}
+
+// leave lets the client come back once more.
+func (c *comeback) leave() {
 	r := c.record
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.state == recordReturning {
 		c.advance()
 		r.leave(r.asOf)
 	}
-	r.mu.Unlock()
-	c.node.observe(c.node.ctx, &domain.RecoveryEnded{
-		Namespace: c.ns.name, Socket: r.socket, Replayed: c.replayed,
-		Recovery: domain.Recovery{Reason: "the client was gone before it had everything"},
-	})
 }
 
 var errOver = errors.New("the comeback is over")
@@ -197,6 +202,8 @@ func (c *comeback) fail(ctx context.Context, err error) error {
 	c.over = true
 	if useless(err) {
 		c.record.End()
+	} else {
+		c.leave()
 	}
 	c.node.observe(ctx, &domain.RecoveryEnded{
 		Namespace: c.ns.name, Socket: c.record.socket, Replayed: c.replayed, Recovery: outcomeOf(err),

@@ -37,13 +37,18 @@ func missableEntry(e *domain.Entry, d *domain.Delivery) (missable, bool) {
 	}
 }
 
+// fixedSize is about how many bytes an entry without a packet takes.
+const fixedSize = 512
+
 // size is about how many bytes it keeps alive.
-func (m *missable) size() int {
-	const fixed = 512
-	if m.delivery != nil {
-		return fixed + m.delivery.Packet.Size()
+func (m *missable) size() int { return sizeOf(m.entry) }
+
+// sizeOf is about how many bytes an entry takes.
+func sizeOf(e *domain.Entry) int {
+	if b, ok := e.Message.Body.(*domain.Broadcast); ok {
+		return fixedSize + b.Packet.Size()
 	}
-	return fixed
+	return fixedSize
 }
 
 // history is what a node has read of a namespace last, so that clients which come back share what is in memory already.
@@ -62,7 +67,11 @@ type chunk struct {
 	newest time.Time // when the last item was read
 }
 
-const chunkItems = 256
+const (
+	chunkItems = 256
+	// chunkShare is which part of a history a chunk may be at most, but for its last item.
+	chunkShare = 8
+)
 
 // add takes an entry that was read. What is more than limit bytes, or was read before the given time, goes.
 func (h *history) add(e *domain.Entry, d *domain.Delivery, limit int, now, oldest time.Time) {
@@ -76,8 +85,8 @@ func (h *history) add(e *domain.Entry, d *domain.Delivery, limit int, now, oldes
 	}
 	size := item.size()
 	last := len(h.chunks) - 1
-	if last < 0 || len(h.chunks[last].items) == chunkItems {
-		h.chunks = append(h.chunks, &chunk{items: make([]missable, 0, chunkItems)})
+	if last < 0 || len(h.chunks[last].items) == cap(h.chunks[last].items) || h.chunks[last].bytes >= limit/chunkShare {
+		h.chunks = append(h.chunks, &chunk{items: make([]missable, 0, min(chunkItems, max(1, limit/chunkShare/fixedSize)))})
 		last++
 	}
 	c := h.chunks[last]
@@ -85,7 +94,7 @@ func (h *history) add(e *domain.Entry, d *domain.Delivery, limit int, now, oldes
 	c.bytes += size
 	c.newest = now
 	h.bytes += size
-	for len(h.chunks) > 1 && (h.bytes > limit || h.chunks[0].newest.Before(oldest)) {
+	for h.bytes > limit || len(h.chunks) > 1 && h.chunks[0].newest.Before(oldest) {
 		first := h.chunks[0]
 		h.from = first.items[len(first.items)-1].entry.Offset
 		h.bytes -= first.bytes

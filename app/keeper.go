@@ -28,6 +28,7 @@ type keeper struct {
 	records map[domain.SessionID]*record // that this node holds
 	sockets map[socketKey]*record        // the same, by their sockets
 	taken   map[domain.SessionID]*record // that somebody has claimed, and may give back
+	owed    []*record                    // whose older sockets are still to be dropped
 	storing chan struct{}                // closed when what is on its way into the store is there; nil for nothing
 	queue   []*record                    // that have changed
 	// finished says that the node closes and nothing is stored any more.
@@ -41,6 +42,11 @@ type keeper struct {
 	flushes chan chan error
 	turns   chan struct{} // holds a token for each recovery under way
 	done    chan struct{}
+
+	// ctx ends when the node closes and all local changes have been made: later than the node's, because calls that are
+	// under way then may wait for the keeper.
+	ctx    context.Context //nolint:containedctx // the keeper's lifetime, no caller's
+	cancel context.CancelFunc
 
 	// What follows is the goroutine's alone.
 
@@ -68,8 +74,6 @@ const (
 	savesAtOnce = 2000
 	// recoveriesAtOnce is how many sessions are claimed at the same time. A claim lapses that is not settled soon.
 	recoveriesAtOnce = 64
-	// takenFor is how long a session that somebody has claimed is looked after: far longer than a claim holds.
-	takenFor = time.Minute
 	// firstBackOff and lastBackOff bound the pauses after saves that have failed.
 	firstBackOff = 100 * time.Millisecond
 	lastBackOff  = 2 * time.Second
@@ -77,8 +81,10 @@ const (
 
 func newKeeper(n *Node) *keeper {
 	leaseFor := n.config.Recovery.Window + leaseMissed*n.config.Recovery.LeaseInterval
+	ctx, cancel := context.WithCancel(context.WithoutCancel(n.ctx))
 	return &keeper{
-		node: n, window: n.config.Recovery.Window, leaseFor: leaseFor, liveFor: max(leastLiveFor, 3*leaseFor),
+		node: n, ctx: ctx, cancel: cancel,
+		window: n.config.Recovery.Window, leaseFor: leaseFor, liveFor: max(leastLiveFor, 3*leaseFor),
 		records: make(map[domain.SessionID]*record),
 		sockets: make(map[socketKey]*record),
 		taken:   make(map[domain.SessionID]*record),
@@ -141,12 +147,27 @@ func (k *keeper) hold(r *record) bool {
 	return true
 }
 
-// orphan keeps a record that somebody has claimed beside those that this node holds.
+// orphan keeps a record that somebody has claimed beside those that this node holds. It is still found by its socket.
 func (k *keeper) orphan(r *record) {
-	k.drop(r)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.records[r.id] == r {
+		delete(k.records, r.id)
+	}
 	k.taken[r.id] = r
+}
+
+// forgetTaken lets go of what somebody had claimed: the session is this node's again, or deleted.
+func (k *keeper) forgetTaken(id domain.SessionID) {
+	k.mu.Lock()
+	r := k.taken[id]
+	k.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	_ = r.gone()
+	r.mu.Unlock()
 }
 
 func (k *keeper) drop(r *record) {
@@ -258,7 +279,10 @@ func (n *Node) FlushSessions(ctx context.Context) error {
 func (k *keeper) run() {
 	defer k.node.loops.Done()
 	defer close(k.done)
-	ctx := k.node.ctx
+	defer k.cancel()
+	ctx := k.ctx
+	closing := k.node.ctx.Done()
+	var late <-chan time.Time
 	lease := time.NewTimer(0)
 	defer lease.Stop()
 	save := time.NewTimer(0)
@@ -267,6 +291,11 @@ func (k *keeper) run() {
 	pending := false // whether save runs
 	for {
 		select {
+		case <-closing:
+			closing, late = nil, time.After(k.node.config.RequestTimeout+goodbyeTimeout)
+		case <-late: // somebody waits for the store, which cannot be reached
+			k.finish()
+			return
 		case <-ctx.Done():
 			k.finish()
 			return

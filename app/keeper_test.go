@@ -1,12 +1,15 @@
 package app_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/roombus/roombus/adapters/inmemory"
 	"github.com/roombus/roombus/app"
 	"github.com/roombus/roombus/domain"
 )
@@ -294,6 +297,98 @@ func TestCase16_ASessionThatComesBackIsNotTakenForNewer(t *testing.T) {
 			wantOutcome(t, me.recoverAt(is), domain.Recovered, "")
 			me.wantRooms("r", "s")
 			pass(2 * time.Minute)
+		})
+	}
+}
+
+// What the owner of a session could not store because somebody had claimed it, and then took along when it ended, is
+// found in the log: the lease speaks for what is stored, not for what the owner knew.
+func TestCase16_TheLeaseSpeaksForWhatIsStored(t *testing.T) {
+	inRecovery(t, 2, func(t *testing.T, c *cluster) {
+		was, is := c.nodes[a], c.nodes[b]
+		me := was.connect(t, "me", "r")
+		pass(5 * time.Second)
+		store := is.transport.Sessions()
+		if _, err := store.Claim(t.Context(), me.session, "claimer"); err != nil {
+			t.Fatal(err)
+		}
+		no(t, is.Operate(t.Context(), root, &domain.Join{Target: to("r"), Rooms: []string{"s"}}))
+		pass(5 * time.Second) // the save was refused, and the lease renewed
+		if me.lost.Load() != 1 {
+			t.Fatal("the owner does not know that somebody has claimed the session")
+		}
+		was.kill()
+		no(t, store.GiveBack(t.Context(), me.session, "claimer"))
+		wantOutcome(t, me.recoverAt(is), domain.Recovered, "")
+		me.wantRooms("r", "s")
+	})
+}
+
+// What was asked for before the node closes is in the sessions that it stores, and a farewell comes before it.
+func TestCase16_ANodeThatClosesMakesWhatWasAskedFor(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, n *member) error{
+		"Close": func(_ *testing.T, n *member) error { return n.Close() },
+		"Drain": func(t *testing.T, n *member) error { return n.Drain(t.Context()) },
+	} {
+		inRecovery(t, 2, func(t *testing.T, c *cluster) {
+			was, is := c.nodes[a], c.nodes[b]
+			me := was.connect(t, "me", "r")
+			pass(soon)
+			was.transport.Faults().OnRead(func(*domain.Entry) time.Duration { return 300 * time.Millisecond })
+			was.transport.Faults().NextAppends(inmemory.AppendFault{Delay: 200 * time.Millisecond})
+			published := make(chan struct{})
+			go func() {
+				defer close(published)
+				was.emit(t, to("r"), "farewell")
+			}()
+			synctest.Wait()
+			me.leave("r")
+			no(t, end(t, was))
+			<-published
+			is.emit(t, to("r"), "for others")
+			wantOutcome(t, me.recoverAt(is), domain.Recovered, "")
+			me.wantRooms()
+			me.wantEvents("farewell")
+			if t.Failed() {
+				t.Logf("after %s", name)
+			}
+		})
+	}
+}
+
+// A handler that waits for a save while its node closes is waited for, not waited for ever; also when the store is away.
+func TestCase16_ClosingWhileAHandlerWaitsForASave(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		inRecovery(t, 2, func(t *testing.T, c *cluster) {
+			was, is := c.nodes[a], c.nodes[b]
+			was.connect(t, "me")
+			pass(soon)
+			session := was.edge.session("me")
+			saved := make(chan error, 1)
+			release := make(chan struct{})
+			was.edge.mu.Lock()
+			was.edge.onServer = func(context.Context, domain.Packet, func(domain.Value)) {
+				<-release
+				session.SetData(domain.TextValue("newer"))
+				saved <- session.Saved(t.Context())
+			}
+			was.edge.mu.Unlock()
+			no(t, is.ServerSideEmit(t.Context(), root, packet(t, "x")))
+			synctest.Wait()
+			if away {
+				was.transport.Faults().Cut()
+				was.killed = true // it cannot say goodbye
+			}
+			closed := make(chan error, 1)
+			go func() { closed <- was.Close() }()
+			synctest.Wait()
+			close(release)
+			if err := <-saved; (err != nil) != away || away && !errors.Is(err, domain.ErrClosed) {
+				t.Errorf("with the store away %t: saved: %v", away, err)
+			}
+			if err := <-closed; (err != nil) != away {
+				t.Errorf("with the store away %t: closed: %v", away, err)
+			}
 		})
 	}
 }

@@ -38,6 +38,7 @@ func (k *keeper) renew(ctx context.Context) {
 		n.observe(ctx, &domain.SessionsFailed{Err: err})
 	}
 	now := time.Now()
+	k.payOrders(ctx)
 	k.refresh(now)
 	k.tidy(now)
 	k.measure(ctx, now)

@@ -47,7 +47,7 @@ type namespace struct {
 	marks   []mark
 	prune   domain.Offset
 	awaited []awaited
-	// drained says that the node reads no more: nothing can come back that a change could wait for.
+	// drained says that the node ends, and no change waits any more for anything to come back.
 	drained bool
 }
 
@@ -65,7 +65,7 @@ func (n *Node) newNamespace(name string) *namespace {
 		joining: make(chan struct{}, 1),
 		fence:   domain.NewFence[func(domain.Offset)](n.log.Compare),
 		members: domain.NewMembership(n.id, suspect, n.config.HeartbeatTimeout),
-		archive: newArchive(),
+		archive: newArchive(&n.archived),
 	}
 }
 
@@ -148,7 +148,23 @@ func (n *Node) InOrder(namespace string, change func(at domain.Offset)) (made bo
 	return false
 }
 
-// drain makes every change that still waits, in its order: the node reads no more.
+// awaitChanges waits, for a while, until the local changes are made that wait for what this node has appended to come
+// back: the sessions are stored with them.
+func (n *Node) awaitChanges(open []*namespace) {
+	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTimeout)
+	defer cancel()
+	for _, ns := range open {
+		made := make(chan struct{})
+		n.InOrder(ns.name, func(domain.Offset) { close(made) })
+		select {
+		case <-made:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// drain makes every change that still waits, in its order. Nothing waits any more from then on.
 func (n *Node) drain(ns *namespace) {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()

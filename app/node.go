@@ -52,6 +52,7 @@ type Node struct {
 	outbox   *executor // answers to other nodes, which wait for the log
 	told     *executor // Config.OnMember, in order
 	draining atomic.Bool
+	archived atomic.Int64 // bytes in the namespaces' archives
 
 	ctx    context.Context //nolint:containedctx // the node's lifetime, no caller's: it ends when the node closes
 	cancel context.CancelFunc
@@ -269,7 +270,8 @@ func (n *Node) begin() error {
 func (n *Node) Done() <-chan struct{} { return n.done }
 
 // Close leaves the cluster at once: calls that wait for answers return with what they have, appends under way finish
-// within their own deadlines, then the others are told (for up to a second), and everything that the node started has
+// within their own deadlines, local changes that wait for these to come back are made (after up to a second), sessions
+// are stored as they are then, the others are told (for up to a second), and everything that the node started has
 // ended when Close returns. It does not close its edges: close a server first, so that its clients' last messages go
 // out. Calling it again waits for the first call, or for Drain, which it cuts short. It must not be called by an
 // observer, an edge, or a handler that the node has called.
@@ -296,7 +298,16 @@ func (n *Node) close() error {
 	n.working.Wait()
 	n.handlers.close()
 	n.outbox.close()
+	if ran {
+		n.awaitChanges(open)
+	}
+	for _, ns := range open {
+		n.drain(ns)
+	}
 	n.cancel()
+	if n.keeper != nil {
+		n.keeper.cancel()
+	}
 	n.loops.Wait()
 	n.told.close()
 	if n.keeper != nil && !ran {
@@ -308,9 +319,6 @@ func (n *Node) close() error {
 	}
 	if tail != nil {
 		errs = append(errs, tail.Close())
-	}
-	for _, ns := range open {
-		n.drain(ns)
 	}
 	return errors.Join(errs...)
 }

@@ -40,7 +40,6 @@ type record struct {
 	savedAt  time.Time
 	keptFor  time.Duration // from then on
 	awayAt   time.Time
-	takenAt  time.Time
 	// vouched are the positions of the last lease before that: what is stored is surely true up to there, and need not
 	// be any further.
 	vouched map[string]domain.Offset
@@ -101,6 +100,7 @@ func (r *record) changeRooms(at domain.Offset, change func(at domain.Offset) boo
 	defer r.mu.Unlock()
 	// A position may be a part of a whole batch that was read; it is kept for long.
 	if at = own(at); r.state == recordLive && change(at) {
+		r.stays.Bound(r.keeper.node.log.Compare)
 		r.trueAsOf(at)
 		r.touch()
 	}
@@ -223,6 +223,9 @@ func (r *record) Saved(ctx context.Context) error {
 			return nil
 		case r.state == recordGone || r.state == recordTaken || r.state == recordEnded:
 			r.mu.Unlock()
+			if r.keeper.node.ctx.Err() != nil {
+				return domain.ErrClosed
+			}
 			return domain.ErrSessionLost
 		}
 		if r.waiting == nil {
@@ -267,10 +270,11 @@ func (r *record) ended() bool {
 // The caller holds the lock.
 func (r *record) taken() (lost func()) {
 	lost, r.lost, r.arrivals = r.lost, nil, nil
-	r.state, r.takenAt, r.vouched = recordTaken, time.Now(), r.keeper.lastLease()
+	r.state, r.vouched = recordTaken, r.keeper.lastLease()
 	if r.awayAt.IsZero() {
-		r.awayAt = r.takenAt
+		r.awayAt = time.Now()
 	}
+	r.revision = max(r.revision, 1) // it was stored: what is deleted since must not be stored anew
 	r.keeper.orphan(r)
 	r.tell()
 	return lost
@@ -289,6 +293,10 @@ func (r *record) gone() (lost func()) {
 	return lost
 }
 
+// briefly is for how long a record is stored whose window was over before the store could be reached: it replaces one
+// that would be kept for longer.
+const briefly = time.Millisecond
+
 // session is the record as it is stored now. at is where the namespace stood before, or stands: up to there the rooms of
 // a live socket are as they are here. The caller holds the lock.
 func (r *record) session(at *places) *domain.Session {
@@ -300,13 +308,18 @@ func (r *record) session(at *places) *domain.Session {
 	}
 	if r.state == recordLive {
 		r.trueAsOf(at.cursor)
-		r.stays.Prune(at.prune, k.node.log.Compare)
+		through := r.began // nothing is replayed from before it
+		if k.node.log.Compare(at.prune, through) > 0 {
+			through = at.prune
+		}
+		r.stays.Prune(through, k.node.log.Compare)
 	} else {
 		s.Away, s.Returning, s.KeepFor = true, r.state == recordReturning, k.window
 		if r.state != recordReturning {
-			s.KeepFor -= time.Since(r.awayAt)
+			s.KeepFor = max(s.KeepFor-time.Since(r.awayAt), briefly)
 		}
 	}
-	s.AsOf, s.Stays = r.asOf, r.stays.List()
+	r.stays.Bound(k.node.log.Compare)
+	s.AsOf, s.Stays, s.Whole = r.asOf, r.stays.List(), r.stays.Whole()
 	return s
 }

@@ -73,17 +73,18 @@ type refusal struct {
 func (r *refusal) Error() string { return r.reason }
 
 var (
-	errRecoveryOff  = &refusal{outcome: domain.RecoveryDisabled, reason: "the node keeps no sessions"}
-	errEnded        = &refusal{outcome: domain.RecoveryUnknown, reason: "the session has ended", useless: true}
-	errElsewhere    = &refusal{outcome: domain.RecoveryUnknown, reason: "the session is that of another namespace"}
-	errNothingSeen  = &refusal{outcome: domain.RecoveryUnknown, reason: "a session of a Node.js server, and the client has no offset"}
-	errExpired      = &refusal{outcome: domain.RecoveryExpired, reason: "the session's node is gone for longer than sessions are kept", useless: true}
-	errOtherLog     = &refusal{outcome: domain.RecoveryGap, reason: "the log began anew since", useless: true}
-	errTooMuch      = &refusal{outcome: domain.RecoveryGap, reason: "the client has missed more than is replayed", useless: true}
-	errTooMany      = &refusal{outcome: domain.RecoveryUnknown, reason: "too many clients come back at the same time", passing: true}
-	errTakenSince   = &refusal{outcome: domain.RecoveryUnknown, reason: "somebody else has taken the session meanwhile"}
-	errAhead        = &refusal{outcome: domain.RecoveryUnknown, reason: "the client's offset lies behind the end of the log"}
-	errReaderBehind = &refusal{outcome: domain.RecoveryUnknown, reason: "this node has not read as far as the client has seen", passing: true}
+	errRecoveryOff    = &refusal{outcome: domain.RecoveryDisabled, reason: "the node keeps no sessions"}
+	errEnded          = &refusal{outcome: domain.RecoveryUnknown, reason: "the session has ended", useless: true}
+	errElsewhere      = &refusal{outcome: domain.RecoveryUnknown, reason: "the session is that of another namespace"}
+	errNothingSeen    = &refusal{outcome: domain.RecoveryUnknown, reason: "a session of a Node.js server, and the client has no offset"}
+	errExpired        = &refusal{outcome: domain.RecoveryExpired, reason: "the session's node is gone for longer than sessions are kept", useless: true}
+	errOtherLog       = &refusal{outcome: domain.RecoveryGap, reason: "the log began anew since"}
+	errTooMuch        = &refusal{outcome: domain.RecoveryGap, reason: "the client has missed more than is replayed", useless: true}
+	errRoomsForgotten = &refusal{outcome: domain.RecoveryGap, reason: "the client has left more rooms since than are remembered", useless: true}
+	errTooMany        = &refusal{outcome: domain.RecoveryUnknown, reason: "too many clients come back at the same time", passing: true}
+	errTakenSince     = &refusal{outcome: domain.RecoveryUnknown, reason: "somebody else has taken the session meanwhile"}
+	errAhead          = &refusal{outcome: domain.RecoveryUnknown, reason: "the client's offset lies behind the end of the log"}
+	errReaderBehind   = &refusal{outcome: domain.RecoveryUnknown, reason: "this node has not read as far as the client has seen", passing: true}
 )
 
 // outcomeOf says what an error means to the client.
@@ -140,10 +141,14 @@ func (n *Node) catchUp(ctx context.Context, ns *namespace, s *domain.Session, a 
 		return nil, errNothingSeen
 	}
 	if epoch := n.placesOf(ns).epoch; epoch != "" && s.Epoch != "" && epoch != s.Epoch {
-		return nil, errOtherLog
+		return nil, errOtherLog // or this node has not noticed it yet, and the session is right
 	}
 	// A socket may still be there, if its node has not noticed that the connection is lost.
 	a.halfOpen = a.halfOpen || (!s.Away || s.Returning) && s.Revision > 0 && s.Owner != n.id
+	// What a client says must not end a hold of its session before it can have it.
+	if err := n.reach(ctx, ns, seen, s.AsOf); err != nil {
+		return nil, err
+	}
 	if err := n.supersede(ctx, ns, s); err != nil {
 		return nil, err
 	}
@@ -153,8 +158,11 @@ func (n *Node) catchUp(ctx context.Context, ns *namespace, s *domain.Session, a 
 	c := &comeback{
 		node: n, ns: ns, catchUp: domain.NewCatchUp(s, seen, n.log.Compare), repeats: domain.NewSequences(),
 	}
+	if !c.catchUp.Whole() {
+		return nil, errRoomsForgotten
+	}
 	c.at = c.catchUp.Start()
-	if err := n.reach(ctx, ns, c.at, seen, s.AsOf); err != nil {
+	if err := n.reach(ctx, ns, c.at, s.AsOf); err != nil { // a lease can have moved them
 		return nil, err
 	}
 	if err := c.scan(ctx); err != nil {
@@ -163,8 +171,13 @@ func (n *Node) catchUp(ctx context.Context, ns *namespace, s *domain.Session, a 
 	if err := c.adopt(ctx, a); err != nil {
 		return nil, err
 	}
+	n.keeper.forgetTaken(s.ID)
 	c.reason = fmt.Sprintf("%d packets missed", len(c.missed))
-	if a.halfOpen {
+	switch {
+	case !a.halfOpen:
+	case recentlyTaken(s, time.Now()):
+		n.keeper.owe(c.record)
+	default:
 		n.orderSuperseded(ctx, ns, c.record)
 	}
 	return c, nil
@@ -197,7 +210,8 @@ func (n *Node) believe(ctx context.Context, ns *namespace, s *domain.Session) er
 
 // supersede ends this node's own hold of a session, if it has one. If it is the one that was stored, it is newer than
 // what was stored, and goes into s; if somebody else had the session since, it was merely not noticed here. The old
-// connection is lost either way.
+// connection is lost either way. What was stored may come back if the recovery fails, so the record of a hold that was
+// stored as live is looked after as if somebody else had claimed it.
 func (n *Node) supersede(ctx context.Context, ns *namespace, s *domain.Session) error {
 	r := n.keeper.find(s.ID)
 	if r == nil {
@@ -210,10 +224,14 @@ func (n *Node) supersede(ctx context.Context, ns *namespace, s *domain.Session) 
 	ended, saving := r.state == recordEnded || r.deleted != nil && stored, r.saving
 	if stored && r.state != recordReturning {
 		newer := r.session(&at)
-		s.Data, s.Stays, s.Began, s.AsOf = newer.Data, newer.Stays, newer.Began, newer.AsOf
+		s.Data, s.Stays, s.Whole, s.Began, s.AsOf = newer.Data, newer.Stays, newer.Whole, newer.Began, newer.AsOf
 	}
 	var lost func()
-	if !ended {
+	switch {
+	case ended, stored && r.state == recordTaken:
+	case stored && r.state != recordReturning:
+		lost = r.taken()
+	default:
 		lost = r.gone()
 	}
 	r.mu.Unlock()
@@ -255,9 +273,15 @@ func (n *Node) reach(ctx context.Context, ns *namespace, positions ...domain.Off
 	return nil
 }
 
+// orderTimeout bounds how late the order can be that drops what is left of a socket.
+const orderTimeout = time.Second
+
 // orderSuperseded tells the other nodes to drop what is left of a socket whose session this node has now. The one who
-// has it notices as well when it saves the session next, so a failure is merely told.
+// has it notices as well when it saves the session next, so a failure is merely told. It is soon or not at all: a Node.js
+// server, where the client may be by then, takes it for an ordinary order to disconnect.
 func (n *Node) orderSuperseded(ctx context.Context, ns *namespace, r *record) {
+	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
 	order := &domain.Disconnect{
 		Target:     domain.Target{Rooms: []string{string(r.socket)}},
 		Superseded: strconv.FormatUint(r.claim, 10),

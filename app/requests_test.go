@@ -218,8 +218,8 @@ func TestNothingStaysBehindAfterTheDeadline(t *testing.T) {
 		c.nodes[2].transport.Faults().Resume()
 		pass(10 * time.Second)
 		for i, m := range c.nodes {
-			if left := app.LeftBehind(m.Node); left != 0 {
-				t.Errorf("node %d keeps %d questions or jobs", i, left)
+			if left := m.Backlog(); left != (app.Backlog{}) {
+				t.Errorf("node %d has work left: %+v", i, left)
 			}
 		}
 	})

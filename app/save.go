@@ -131,18 +131,17 @@ func (k *keeper) begin(r *record, at places) (s *saving) {
 		}
 		return &saving{record: r, changes: r.changes}
 	case recordAway:
-		if r.expired() || time.Since(r.awayAt) >= k.window {
+		if r.outlived() {
 			_ = r.gone()
 			return nil
 		}
 	case recordTaken:
-		over := time.Since(r.takenAt) >= takenFor || k.find(r.id) != r
-		if !over && r.deleted != nil {
-			return &saving{record: r, changes: r.changes}
-		}
-		if over || time.Since(r.awayAt) >= k.window {
+		if r.outlived() {
 			_ = r.gone()
 			return nil
+		}
+		if r.deleted != nil {
+			return &saving{record: r, changes: r.changes}
 		}
 	case recordLive, recordReturning:
 	}
@@ -160,6 +159,10 @@ func (r *record) forgotten() bool {
 func (r *record) expired() bool {
 	return !r.savedAt.IsZero() && time.Since(r.savedAt) > r.keeper.liveFor
 }
+
+// outlived reports whether a session that is away, or taken, is surely stored as live no more. Before, what is stored
+// would be believed with each new lease, however long the store could not be reached.
+func (r *record) outlived() bool { return time.Since(r.awayAt) >= r.keeper.liveFor }
 
 // end takes note of how a save or a deletion has ended; false when it is tried again.
 func (k *keeper) end(s *saving) (done bool) {
@@ -204,7 +207,7 @@ func (k *keeper) end(s *saving) (done bool) {
 		return false
 	}
 	r.saved(s.session, s.changes)
-	if r.state == recordTaken || r.state == recordAway && r.stored == r.changes {
+	if s.session.Away && r.state == recordTaken || r.state == recordAway && r.stored == r.changes {
 		r.state = recordLeft
 		k.drop(r)
 	}

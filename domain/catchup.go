@@ -24,7 +24,7 @@ type CatchUp struct {
 // A Node.js server's session has no beginning. When its client says no offset at all, nobody knows what it has missed:
 // it must not be recovered.
 func NewCatchUp(s *Session, seen Offset, compare func(a, b Offset) int) *CatchUp {
-	c := &CatchUp{compare: compare, session: s, start: seen, seen: seen, stays: NewStays(s.Stays)}
+	c := &CatchUp{compare: compare, session: s, start: seen, seen: seen, stays: NewStays(s.Stays, s.Whole)}
 	if s.Revision > 0 && compare(s.AsOf, c.start) < 0 {
 		c.start = s.AsOf
 	}
@@ -38,6 +38,13 @@ func NewCatchUp(s *Session, seen Offset, compare func(a, b Offset) int) *CatchUp
 // older than that: the room operations in between are not in the record, and an order to disconnect in between holds,
 // whatever a client says to have seen.
 func (c *CatchUp) Start() Offset { return c.start }
+
+// Whole reports whether it is known which rooms the socket was in for everything that is replayed. If not, the client
+// must not be recovered.
+func (c *CatchUp) Whole() bool {
+	return c.session.Whole == "" || c.compare(c.session.Began, c.session.Whole) >= 0 ||
+		c.compare(c.seen, c.session.Whole) >= 0
+}
 
 // Missed is what an entry means to the client.
 type Missed uint8
@@ -133,7 +140,7 @@ func (c *CatchUp) Rooms() []string { return c.stays.Rooms() }
 // is not for it any more, so the session begins there.
 func (c *CatchUp) Session(asOf Offset) *Session {
 	s := *c.session
-	s.Stays = c.stays.List()
+	s.Stays, s.Whole = c.stays.List(), c.stays.Whole()
 	if c.compare(asOf, s.AsOf) > 0 {
 		s.AsOf = asOf
 	}

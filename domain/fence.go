@@ -147,3 +147,6 @@ func (f *Fence[C]) pop() {
 
 // Outstanding reports whether anything waits.
 func (f *Fence[C]) Outstanding() bool { return f.head < len(f.queue) }
+
+// Len is how many appends and changes wait.
+func (f *Fence[C]) Len() int { return len(f.queue) - f.head }

@@ -20,6 +20,9 @@ type Session struct {
 	// Stays are the rooms, each with the part of the log in which the socket was in it. Rooms that it left are kept
 	// for as long as a recovery could need them.
 	Stays []Stay
+	// Whole is the position from which on Stays is complete, zero when it is so from Began on: of a socket that leaves
+	// very many rooms only the last are kept. A client that has seen less cannot recover.
+	Whole Offset
 	// Began is the position at which the session began: what is in the log before it was never for this client.
 	Began Offset
 	// AsOf is the position as of which the record is true: it knows all room changes up to there. A replay reaches

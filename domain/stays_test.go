@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/roombus/roombus/domain"
@@ -42,7 +43,7 @@ func TestStaysAgainstHistory(t *testing.T) {
 				s.Prune(at(pruned), compareOffsets)
 			}
 			if chance(rnd, 20) { // stored and read again
-				s = domain.NewStays(s.List())
+				s = domain.NewStays(s.List(), s.Whole())
 			}
 		}
 		got, want := s.Rooms(), slices.Sorted(maps.Keys(in))
@@ -96,7 +97,7 @@ func TestStaysAtTheBeginningOfALog(t *testing.T) {
 		t.Error("it left where it was not")
 	}
 	// Of two stays that go on in one room the first is taken.
-	s = domain.NewStays([]domain.Stay{{Room: "r"}, {Room: "r", From: at(3)}, {Room: "r", Until: at(2)}})
+	s = domain.NewStays([]domain.Stay{{Room: "r"}, {Room: "r", From: at(3)}, {Room: "r", Until: at(2)}}, "")
 	if got := s.List(); len(got) != 2 || !slices.Equal(s.Rooms(), []string{"r"}) {
 		t.Errorf("the stays are %v", got)
 	}
@@ -132,4 +133,83 @@ func TestCatchUpInTwoParts(t *testing.T) {
 			wantRooms(t, second, slices.Sorted(slices.Values(whole.Rooms()))...)
 		}
 	})
+}
+
+// Who goes in and out of rooms all the time does not make its record larger and larger.
+func TestStaysThatEndedAreBounded(t *testing.T) {
+	forSeeds(t, 20, func(t *testing.T, rnd *rand.Rand) {
+		var s domain.Stays
+		in := make(map[string]bool)
+		truth := []map[string]bool{{}}
+		for place := 1; place < 3000; place++ {
+			room := fmt.Sprint("room", rnd.IntN(20))
+			if s.Join(room, at(place)) {
+				in[room] = true
+			} else if s.Leave(room, at(place)) {
+				delete(in, room)
+			}
+			s.Bound(compareOffsets)
+			truth = append(truth, maps.Clone(in))
+			if chance(rnd, 1) { // stored and read again
+				s = domain.NewStays(s.List(), s.Whole())
+			}
+		}
+		stays := s.List()
+		if len(stays) < 250 || len(stays) > 520 {
+			t.Fatalf("%d stays are kept", len(stays))
+		}
+		whole, _ := strconv.Atoi(string(s.Whole()))
+		if whole < 1000 || whole > 2950 {
+			t.Fatalf("the stays are complete from %d on", whole)
+		}
+		session := &domain.Session{Socket: "me", Revision: 1, AsOf: at(3000), Stays: stays, Whole: s.Whole()}
+		if domain.NewCatchUp(session, at(whole-1), compareOffsets).Whole() {
+			t.Error("it is not said that a replay needs what was forgotten")
+		}
+		if session.Began = at(whole); !domain.NewCatchUp(session, at(1), compareOffsets).Whole() {
+			t.Error("what was before the session's beginning was never needed")
+		}
+		session.Began = ""
+		c := domain.NewCatchUp(session, at(whole), compareOffsets)
+		if !c.Whole() || c.Session(at(2999)).Whole != s.Whole() {
+			t.Fatal("a replay from there on is not whole, or what follows it forgets so")
+		}
+		for place := whole + 1; place < 3000; place++ {
+			room := fmt.Sprint("room", rnd.IntN(20))
+			missed := c.Next(emit(place, to(room))) == domain.MissedPacket
+			if want := truth[place-1][room]; missed != want {
+				t.Fatalf("entry %d to %s: missed %t, want %t", place, room, missed, want)
+			}
+		}
+	})
+}
+
+// Who leaves many rooms at one place has still been in all of them.
+func TestStaysThatEndedTogether(t *testing.T) {
+	var s domain.Stays
+	all := func(change func(room string, at domain.Offset) bool, place int) {
+		for i := range 3000 {
+			change(fmt.Sprint("room", i), at(place))
+			s.Bound(compareOffsets)
+		}
+	}
+	s.Join("early", at(1))
+	s.Leave("early", at(2))
+	all(s.Join, 3)
+	all(s.Leave, 4)
+	if got := s.List(); len(got) != 3000 || s.Whole() != at(2) {
+		t.Errorf("%d stays are kept, complete from %s on", len(got), s.Whole())
+	}
+	all(s.Join, 4)
+	if got := s.Rooms(); len(got) != 3000 {
+		t.Errorf("%d rooms after all were joined again", len(got))
+	}
+	all(s.Leave, 5)
+	all(s.Join, 6)
+	all(s.Leave, 6) // was never there
+	all(s.Join, 7)
+	all(s.Leave, 8)
+	if got := s.List(); len(got) != 3000 || s.Whole() != at(5) {
+		t.Errorf("%d stays are kept, complete from %s on", len(got), s.Whole())
+	}
 }

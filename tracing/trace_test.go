@@ -314,6 +314,13 @@ func TestGapsResetsAndBadEntriesAreSeen(t *testing.T) {
 		t.Errorf("the bad entry's status is %v, want its error", s.Status())
 	}
 
+	o.Observe(t.Context(), &domain.RecoveryEnded{
+		Namespace: "/", Recovery: domain.Recovery{Outcome: domain.Recovered, Reason: "7 packets missed"}, Replayed: 7,
+	})
+	if got := value(t, spans.wait(t, "recovery recovered", 1)[0], "roombus.recovery.replayed").AsInt64(); got != 7 {
+		t.Errorf("%d packets were replayed, want 7", got)
+	}
+
 	ctx, work := spans.provider(t).Tracer("test").Start(t.Context(), "work")
 	o.Observe(ctx, events["gap"])
 	work.End()

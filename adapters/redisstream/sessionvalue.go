@@ -110,6 +110,14 @@ func sessionJSON(s *domain.Session) (json []byte, attachments [][]byte) {
 		json = domain.AppendQuoted(json, string(stay.Until))
 		json = append(json, ']')
 	}
+	if s.Whole != "" { // there is no room for one more key
+		if len(s.Stays) > 0 {
+			json = append(json, ',')
+		}
+		json = append(json, '[')
+		json = domain.AppendQuoted(json, string(s.Whole))
+		json = append(json, ']')
+	}
 	json = append(json, ']')
 	text("began", string(s.Began))
 	text("asof", string(s.AsOf))
@@ -180,20 +188,20 @@ func decodeSession(id domain.SessionID, value string) (*domain.Session, error) {
 	if s.Socket == "" {
 		return nil, errNoSessionValue
 	}
-	s.Stays = decodeStays(whole, rooms, stays)
+	s.Stays, s.Whole = decodeStays(whole, rooms, stays)
 	return s, nil
 }
 
-func decodeStays(whole domain.Value, rooms, stays []byte) (all []domain.Stay) {
+func decodeStays(value domain.Value, rooms, stays []byte) (all []domain.Stay, whole domain.Offset) {
 	text := func(part []byte) string {
-		t, _ := whole.Part(part).Text()
+		t, _ := value.Part(part).Text()
 		return t
 	}
 	if stays == nil {
 		for room := range domain.Elements(rooms) {
 			all = append(all, domain.Stay{Room: text(room)})
 		}
-		return all
+		return all, ""
 	}
 	for part := range domain.Elements(stays) {
 		var three [3]string
@@ -204,9 +212,13 @@ func decodeStays(whole domain.Value, rooms, stays []byte) (all []domain.Stay) {
 			}
 			i++
 		}
+		if i == 1 {
+			whole = domain.Offset(three[0])
+			continue
+		}
 		all = append(all, domain.Stay{
 			Room: three[0], From: domain.Offset(three[1]), Until: domain.Offset(three[2]),
 		})
 	}
-	return all
+	return all, whole
 }

@@ -80,6 +80,7 @@ func session(owner domain.NodeID, revision uint64) *domain.Session {
 			{Room: "部屋", From: "1526919030474-55"},
 			{Room: "left", From: "1526919030474-55", Until: "1526919030475-0"},
 		},
+		Whole:   "1526919030473-7",
 		Began:   "1526919030474-0",
 		AsOf:    "1526919030476-0",
 		Epoch:   "7",

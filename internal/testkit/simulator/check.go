@@ -240,12 +240,16 @@ func (w *world) checkChange(ch *change) {
 	case !ch.isMade && ch.run.closing.order > 0 && (ch.closingBefore() || ch.run.dead):
 	case !ch.isMade:
 		w.violationf("%s: change %d (%s of %s) was never made", ch.run.name, ch.number, ch.do, who)
-	case ch.run.closing.order > 0 && !ch.made.before(ch.run.closing): // closing makes what waits
+	case ch.run.closing.order > 0 && (ch.closingBefore() || ch.made.at >= ch.run.closing.at+goodbyeTime):
+		// What still waits is made as things are.
 	case ch.made.at < earliest, ch.made.at > latest && !waits:
 		w.violationf("%s: change %d (%s of %s) was asked for at %s and made at %s, and was due from %s to %s", ch.run.name,
 			ch.number, ch.do, who, ch.called.at, ch.made.at, earliest, latest)
 	}
 }
+
+// goodbyeTime is how long a node that closes waits for what it has appended to come back.
+const goodbyeTime = time.Second
 
 func (c *change) closingBefore() bool { return c.run.closing.before(c.called) }
 

@@ -2,10 +2,10 @@ package simulator
 
 import (
 	"cmp"
-	"reflect"
 	"slices"
 	"time"
 
+	"github.com/roombus/roombus/app"
 	"github.com/roombus/roombus/domain"
 )
 
@@ -48,8 +48,8 @@ func (w *world) checkRest() {
 		if end := w.settled; !r.reachedEnd(end) {
 			w.violationf("%s: has not read the log up to %s", r.name, end)
 		}
-		for _, rest := range leftBehind(r) {
-			w.violationf("%s: keeps %s", r.name, rest)
+		if rest := r.node.Backlog(); rest != (app.Backlog{}) {
+			w.violationf("%s: has work left when all is over: %+v", r.name, rest)
 		}
 	}
 	for _, c := range w.calls {
@@ -77,26 +77,6 @@ func (r *run) reachedEnd(end domain.Offset) bool {
 		}
 	}
 	return false
-}
-
-// leftBehind is what a node keeps of calls that are over. There is no other way to see it than to look inside.
-func leftBehind(r *run) []string {
-	var rest []string
-	node := reflect.ValueOf(r.node).Elem()
-	count := func(what string, v reflect.Value) {
-		if v.Len() > 0 {
-			rest = append(rest, what)
-		}
-	}
-	count("questions that wait for answers", node.FieldByName("requests").FieldByName("pending"))
-	count("handlers that wait", node.FieldByName("handlers").Elem().FieldByName("queue"))
-	count("answers that wait", node.FieldByName("outbox").Elem().FieldByName("queue"))
-	for spaces := node.FieldByName("namespaces").MapRange(); spaces.Next(); {
-		ns := spaces.Value().Elem()
-		count("requests that wait for its reader", ns.FieldByName("parked"))
-		count("local changes or appends that are not over", ns.FieldByName("fence").Elem().FieldByName("queue"))
-	}
-	return rest
 }
 
 // checkViews: a member is real, and is lost only after a silence that could have been heard.

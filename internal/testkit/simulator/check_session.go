@@ -239,14 +239,18 @@ func sameRooms(want map[string]bool, got []string) bool {
 // saved reports whether a change was stored surely when a client came back.
 func (w *world) saved(f *change, b *comeback) bool {
 	r := f.run
-	if r.closing.order > 0 && r.closing.before(f.made) {
-		return false // the node had stored everything when the change was made
+	closing := r.closing.order > 0 && r.closing.before(f.made)
+	if closing && r.hinderedIn(f.called, r.ended) {
+		return false // who closes tries once
 	}
 	// Whoever asks for the session first takes it from its owner, whatever comes of it.
 	for _, o := range w.returns {
 		if o.life == b.life && o.began.before(b.began) && f.socket != nil && f.socket.part.begun.before(o.began) {
 			b = o
 		}
+	}
+	if closing && r.dead && r.ended.before(b.began) {
+		return true // it has stored everything in the end
 	}
 	ended := b.began.at
 	if r.dead && r.ended.before(b.began) {
