@@ -1,6 +1,7 @@
 package socketio_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -81,7 +82,7 @@ func TestEmitWithAckArgs(t *testing.T) {
 				c.sendBinary([]byte{9})
 			}
 			if a := receive(t, "the answer", got); a.err != nil || a.number != test.want.number ||
-				string(a.file) != string(test.want.file) {
+				!bytes.Equal(a.file, test.want.file) {
 				t.Errorf("answer %+v, want %+v", a, test.want)
 			}
 		})

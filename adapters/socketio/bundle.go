@@ -27,10 +27,10 @@ type asset struct {
 
 // readBundle reads what a file system has of the client.
 func readBundle(from fs.FS) (map[string]asset, error) {
-	if from == nil {
-		return nil, nil
-	}
 	bundle := make(map[string]asset)
+	if from == nil {
+		return bundle, nil
+	}
 	for _, source := range bundleFiles {
 		for name, mime := range map[string]string{source: "application/javascript", source + ".map": "application/json"} {
 			content, err := fs.ReadFile(from, name)

@@ -16,9 +16,16 @@ import (
 	"github.com/roombus/roombus/internal/testkit/nodejs"
 )
 
-func get(t *testing.T, url string, header ...string) (*http.Response, string) {
+// answer is a response that was read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func get(t *testing.T, url string, header ...string) answer {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +41,7 @@ func get(t *testing.T, url string, header ...string) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(body)
+	return answer{response.StatusCode, response.Header, string(body)}
 }
 
 func TestClientBundle(t *testing.T) {
@@ -56,22 +63,22 @@ func TestClientBundle(t *testing.T) {
 		{"/socket.io.min.js", "", "", 404},
 		{"/socket.io/../socket.io/secret.js", "", "", 404},
 	} {
-		response, body := get(t, h.http.URL+test.path)
-		if response.StatusCode != test.status || (test.status == 200 && (body != test.body ||
-			response.Header.Get("Content-Type") != test.mime || response.Header.Get("Cache-Control") != "public, max-age=0")) {
-			t.Errorf("%s: %s %v %q", test.path, response.Status, response.Header, body)
+		got := get(t, h.http.URL+test.path)
+		if got.status != test.status || (test.status == 200 && (got.body != test.body ||
+			got.header.Get("Content-Type") != test.mime || got.header.Get("Cache-Control") != "public, max-age=0")) {
+			t.Errorf("%s: %d %v %q", test.path, got.status, got.header, got.body)
 		}
 	}
-	first, _ := get(t, h.http.URL+"/socket.io/socket.io.min.js")
-	etag := first.Header.Get("ETag")
+	first := get(t, h.http.URL+"/socket.io/socket.io.min.js")
+	etag := first.header.Get("ETag")
 	for header, want := range map[string]int{etag: 304, "W/" + etag: 304, `"other"`: 200} {
-		if response, _ := get(t, h.http.URL+"/socket.io/socket.io.min.js", "If-None-Match", header); response.StatusCode != want {
-			t.Errorf("If-None-Match %s: %s, want %d", header, response.Status, want)
+		if got := get(t, h.http.URL+"/socket.io/socket.io.min.js", "If-None-Match", header); got.status != want {
+			t.Errorf("If-None-Match %s: %d, want %d", header, got.status, want)
 		}
 	}
 	without := serve(t, socketio.Config{})
-	if response, _ := get(t, without.http.URL+"/socket.io/socket.io.min.js"); response.StatusCode != 404 {
-		t.Errorf("without files: %s", response.Status)
+	if got := get(t, without.http.URL+"/socket.io/socket.io.min.js"); got.status != 404 {
+		t.Errorf("without files: %d", got.status)
 	}
 }
 

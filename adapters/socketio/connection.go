@@ -20,6 +20,8 @@ type connection struct {
 	// unfinished counts the sockets whose middleware or connect handlers are at work, and those that are gone and whose
 	// handlers have not ended; one that ended while it was connecting counts twice for a while.
 	unfinished atomic.Int32
+	// limits are the client's buckets, one set a namespace, the oldest first. The goroutine that reads uses them.
+	limits []*limits
 
 	mu     sync.Mutex
 	closed bool

@@ -28,6 +28,10 @@ func (s *Socket) connect() {
 		s.refuse(err)
 		return
 	}
+	handlers := list(s.ns.reg, &s.ns.reg.connect)
+	if s.recovery != nil {
+		s.recovery.begun = back != nil || len(handlers) == 0
+	}
 	if back != nil {
 		if !s.catchUp(back) {
 			return
@@ -35,9 +39,10 @@ func (s *Socket) connect() {
 	} else if !s.enterInOrder() {
 		return
 	}
-	for _, handle := range list(s.ns.reg, &s.ns.reg.connect) {
+	for _, handle := range handlers {
 		s.failed("connect", guarded(func() error { return handle(s.ctx, s) }))
 	}
+	s.begun()
 }
 
 // enterInOrder makes the socket a member of its namespace at its place in it. It reports false when it is gone.

@@ -173,8 +173,10 @@ func serverAnswer(args Args) domain.Value {
 	if len(args) == 0 {
 		return domain.Value{}
 	}
-	v, _ := args[0].(domain.Value) // replied and errorValue have encoded it
-	return v
+	if v, ok := args[0].(domain.Value); ok { // replied and errorValue have encoded it
+		return v
+	}
+	return domain.Value{}
 }
 
 func (ns *Namespace) handleServerSide(ctx context.Context, p domain.Packet) outcome {

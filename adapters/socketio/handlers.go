@@ -42,7 +42,9 @@ func (h Handlers) UseEvent(middleware func(ctx context.Context, s *Socket, p dom
 }
 
 // OnConnect has a function called for every socket that was connected. The client's packets are handled when it has
-// returned. Its error goes to Config.OnError; the socket stays.
+// returned. Its error goes to Config.OnError; the socket stays. A recovered socket's Join of a room in which it is costs
+// nothing. With recovery, a client whose connection is lost before all of them have returned gets a new session, for which
+// they are called again; when its node is killed meanwhile, it is recovered as far as they had come.
 func (h Handlers) OnConnect(handle func(ctx context.Context, s *Socket) error) {
 	appended(h.reg, &h.reg.connect, handle)
 }

@@ -57,7 +57,7 @@ func BenchmarkLimits(b *testing.B) {
 		}},
 	} {
 		b.Run(limit.name, func(b *testing.B) {
-			s := &Socket{limits: newLimits(&limit.config)}
+			s := &Socket{limits: newLimits(&limit.config, "/")}
 			b.ReportAllocs()
 			for b.Loop() {
 				if s.limited(p) {

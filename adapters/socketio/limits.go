@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -16,9 +17,10 @@ import (
 // the number of events.
 var ErrRateLimited = errors.New("socketio: the client sends too many events")
 
-// RateLimit bounds the events that clients send, by token buckets, one set a socket. Events that are too many never reach
-// a handler, nor the queue of the socket. Acks, and connecting, are not counted. The zero RateLimit bounds nothing and
-// costs nothing.
+// RateLimit bounds the events that clients send, by token buckets, one set a connection and namespace: a client that
+// leaves and connects again goes on with what is in them. Events that are too many never reach a handler, nor the queue of
+// the socket. Acks, and connecting, are not counted; how often a client may make a new connection is for what stands in
+// front to bound. The zero RateLimit bounds nothing and costs nothing.
 type RateLimit struct {
 	// Socket is for all events of one socket together. Default: no bound.
 	Socket Rate
@@ -75,22 +77,45 @@ func (r Rate) limiter() *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(r.PerSecond), burst)
 }
 
-// limits are the buckets of one socket. The goroutine that reads its connection uses them, one at a time.
+// limits are the buckets of one client in one namespace. The goroutine that reads its connection uses them, one at a
+// time.
 type limits struct {
-	config *RateLimit
-	socket *rate.Limiter
-	events map[string]*rate.Limiter
+	namespace string
+	config    *RateLimit
+	socket    *rate.Limiter
+	events    map[string]*rate.Limiter
 	// row is how many in a row were too many, dropped how many since OnError was told, and told when that was.
 	row, dropped int
 	told         time.Time
 }
 
-// newLimits returns nil where nothing is bounded.
-func newLimits(config *RateLimit) *limits {
+// limitsIn returns the client's buckets in a namespace, which outlive its sockets; nil where nothing is bounded. It keeps
+// as many as the client may have sockets: to get rid of one set, a client has to go through that many namespaces, each of
+// which would have given it a full set anyway.
+func (c *connection) limitsIn(namespace string) *limits {
+	in := func(l *limits) bool { return l.namespace == namespace }
+	if i := slices.IndexFunc(c.limits, in); i >= 0 {
+		return c.limits[i]
+	}
+	if len(c.limits) >= c.server.config.MaxSockets {
+		idle := slices.IndexFunc(c.limits, func(l *limits) bool { return c.find(l.namespace) == nil })
+		if idle >= 0 { // always: the client has fewer sockets than that
+			c.limits = slices.Delete(c.limits, idle, idle+1)
+		}
+	}
+	l := newLimits(&c.server.config.RateLimit, namespace)
+	if l != nil {
+		c.limits = append(c.limits, l)
+	}
+	return l
+}
+
+// newLimits returns full buckets, nil where nothing is bounded.
+func newLimits(config *RateLimit, namespace string) *limits {
 	if config.Socket == (Rate{}) && len(config.Events) == 0 {
 		return nil
 	}
-	return &limits{config: config, socket: config.Socket.limiter()}
+	return &limits{namespace: namespace, config: config, socket: config.Socket.limiter()}
 }
 
 // allows takes a token for an event out of each bucket that it counts for.

@@ -85,6 +85,52 @@ func TestRateLimitClosesTheConnection(t *testing.T) {
 	}
 }
 
+// A client that leaves and connects again over the same connection has the buckets that it had, and its row of events
+// that were too many.
+func TestRateLimitOutlivesASocket(t *testing.T) {
+	h := serve(t, socketio.Config{RateLimit: socketio.RateLimit{
+		Socket: socketio.Rate{PerSecond: slowly, Burst: 1}, CloseAfter: 3,
+	}})
+	socketio.OnAck(h, "echo", func(_ context.Context, _ *socketio.Socket, n int) (int, error) { return n, nil })
+	h.Of("/other").OnConnect(func(context.Context, *socketio.Socket) error { return nil })
+	c, _ := h.join("/")
+	c.send(`420["echo",0]`)
+	c.want(`430[0]`)
+	c.join("/other") // its events count by themselves
+	for n := range 2 {
+		c.send("41")
+		c.join("/")
+		c.send(fmt.Sprintf(`421["echo",%d]`, n))
+		c.want(`431[{"error":"rate limit exceeded"}]`)
+	}
+	c.send("41")
+	c.join("/")
+	c.send(`42["echo",3]`)
+	c.wantClosed()
+}
+
+// The buckets that are kept for a client are as many as it may have sockets: the oldest without a socket go first.
+func TestRateLimitsThatAreKeptAreBounded(t *testing.T) {
+	h := serve(t, socketio.Config{
+		MaxSockets: 2, RateLimit: socketio.RateLimit{Socket: socketio.Rate{PerSecond: slowly, Burst: 1}},
+	})
+	for _, namespace := range []string{"/", "/a", "/b"} {
+		socketio.OnAck(h.Of(namespace), "echo", func(_ context.Context, _ *socketio.Socket, n int) (int, error) { return n, nil })
+	}
+	c, _ := h.join("/")
+	c.join("/a")
+	for _, namespace := range []string{"/", "/a"} {
+		c.send("42" + head(namespace) + `0["echo",0]`)
+		c.want("43" + head(namespace) + `0[0]`)
+	}
+	c.send("41/a,")
+	c.join("/b") // takes the place of /a, because the client is still in /
+	c.send("41/b,")
+	c.join("/a")
+	c.send(`420["echo",1]`, `42/a,0["echo",1]`)
+	c.want(`430[{"error":"rate limit exceeded"}]`, `43/a,0[1]`)
+}
+
 func TestRateLimitConfig(t *testing.T) {
 	for name, limit := range map[string]socketio.RateLimit{
 		"negative rate":    {Socket: socketio.Rate{PerSecond: -1}},

@@ -121,7 +121,7 @@ func TestEmptyNamespacesAreRemoved(t *testing.T) {
 	p := h.OfPattern(numbered)
 	gone := make(chan string, 10)
 	p.OnDisconnect(func(_ context.Context, s *socketio.Socket, _ socketio.Reason) { gone <- s.Namespace().Name() })
-	p.Use(func(ctx context.Context, s *socketio.Socket) error {
+	p.Use(func(_ context.Context, s *socketio.Socket) error {
 		if s.Namespace().Name() == "/dynamic-666" {
 			return &socketio.ConnectError{Message: "no"}
 		}

@@ -40,6 +40,9 @@ type recovery struct {
 
 	// session is nil before the socket is in the namespace's index.
 	session ports.Session
+	// begun says that the connect handlers have returned, in this life of the session or in an earlier one. A client
+	// that is lost before that begins anew: they would not do for a recovered socket what they could not do any more.
+	begun bool
 	// entered says that a recovered socket was still there when it came to that.
 	entered bool
 	// over says that the client must not come back; deleted is then closed when its session is gone.
@@ -255,6 +258,8 @@ func (s *Socket) reenter(rest []*domain.Delivery, rooms []string, session ports.
 	for _, room := range rooms {
 		ns.rooms.Join(s, room)
 	}
+	ns.join(s, s.rooms, at) // what middleware has noted
+	s.rooms = nil
 	for _, d := range rest {
 		s.write(ns.frame(d))
 	}
@@ -292,6 +297,16 @@ func (s *Socket) away(at domain.Offset) {
 	if !s.recovery.over {
 		s.recovery.session.Away(at)
 	}
+}
+
+// begun notes that the connect handlers have returned, so that there is something to recover.
+func (s *Socket) begun() {
+	if s.recovery == nil {
+		return
+	}
+	s.ns.mu.Lock()
+	s.recovery.begun = true
+	s.ns.mu.Unlock()
 }
 
 // forget ends the socket's session for good, if it has one. The namespace's lock is held.

@@ -541,6 +541,41 @@ func TestKilledNode(t *testing.T) {
 	v.want(t, "missed")
 }
 
+// TestCutInTheConnectHandler has a client that is cut while its connect handler looks something up: it gets a new session,
+// for which the handler does what it could not do for the first.
+func TestCutInTheConnectHandler(t *testing.T) {
+	nodes := stations(t, 2, inmemory.Config{})
+	lookingUp, found, left := make(chan struct{}, 2), make(chan struct{}), make(chan struct{}, 2)
+	for _, n := range nodes {
+		n.Use(func(ctx context.Context, s *socketio.Socket) error { return s.Join(ctx, "all") })
+		n.OnConnect(func(ctx context.Context, s *socketio.Socket) error {
+			if s.Recovered() {
+				return nil
+			}
+			lookingUp <- struct{}{}
+			<-found
+			return s.Join(ctx, "lobby")
+		})
+		n.OnLeave(func(context.Context, *socketio.Socket, string) { left <- struct{}{} })
+	}
+	goOn := sync.OnceFunc(func() { close(found) })
+	defer goOn()
+	v := &traveller{}
+	v.arrive(t, nodes[0])
+	receive(t, "the look-up", lookingUp)
+	_ = v.conn.Close()
+	receive(t, "the loss", left)
+	goOn()
+	receive(t, "the end", nodes[0].went) // its session is deleted
+	v.arrive(t, nodes[1])
+	if v.recovered {
+		t.Error("the client was recovered")
+	}
+	if rooms := v.ask("rooms"); rooms != `[["all","lobby"]]` {
+		t.Errorf("the rooms are %s", rooms)
+	}
+}
+
 // TestW10WhatIsNotReplayed shows that packets without a place are not replayed, and do not spoil the offset either when
 // they end in a text.
 func TestW10WhatIsNotReplayed(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -315,6 +316,91 @@ func TestRecovered(t *testing.T) {
 	_ = c.conn.Close()
 	back.session.wantNotes(h, "join [red] at 1", "away at 1")
 	h.noFailure()
+}
+
+// TestRecoveredRoomsOfMiddleware shows that the rooms that middleware and Authorize join are joined by a recovered socket,
+// too, besides those that it had.
+func TestRecoveredRoomsOfMiddleware(t *testing.T) {
+	join := func(room string) func(ctx context.Context, s *socketio.Socket) error {
+		return func(ctx context.Context, s *socketio.Socket) error { return s.Join(ctx, room, "blue") }
+	}
+	h := recovering(t, socketio.Config{Recovery: socketio.RecoveryConfig{Middleware: true, Authorize: join("asked")}})
+	h.Use(join("early"))
+	connected := make(chan []string, 1)
+	h.OnConnect(func(_ context.Context, s *socketio.Socket) error {
+		connected <- s.Rooms()
+		return nil
+	})
+	back := h.offer()
+	c := h.comeBack()
+	c.want(`40{"sid":"public","pid":"private"}`)
+	if got := fmt.Sprint(receive(t, "the rooms", connected)); got != "[public blue asked early]" {
+		t.Errorf("the socket is in %s", got)
+	}
+	back.session.wantNotes(h, "join [asked early] at 0")
+}
+
+// TestLostInTheConnectHandlers shows that a client whose connection is lost before the connect handlers have returned
+// begins anew, so that they are called again; afterwards, and when it was recovered, it may come back.
+func TestLostInTheConnectHandlers(t *testing.T) {
+	// lose loses a client in its connect handlers and returns what they got for an emit and a join then.
+	lose := func(t *testing.T, h *harness, connect func() (*client, *keptSession), want string) error {
+		t.Helper()
+		at, goOn, failed := make(chan struct{}, 1), make(chan struct{}), make(chan error, 1)
+		release := sync.OnceFunc(func() { close(goOn) })
+		defer release()
+		h.OnConnect(func(context.Context, *socketio.Socket) error { return nil }) // one has returned
+		h.OnConnect(func(ctx context.Context, s *socketio.Socket) error {
+			at <- struct{}{}
+			<-goOn
+			failed <- errors.Join(s.Join(ctx, "lobby"), s.Emit(ctx, "hello"))
+			return nil
+		})
+		gone := make(chan socketio.Reason, 1)
+		h.OnDisconnect(func(_ context.Context, _ *socketio.Socket, r socketio.Reason) { gone <- r })
+		c, session := connect()
+		receive(t, "the connect handler", at)
+		_ = c.conn.Close()
+		session.wantNotes(h, want)
+		release()
+		if r := receive(t, "the disconnect handler", gone); r != socketio.ReasonTransportClose {
+			t.Errorf("the reason is %q, want %q", r, socketio.ReasonTransportClose)
+		}
+		session.wantNotes(h, want)
+		return receive(t, "the handler's error", failed)
+	}
+	t.Run("new", func(t *testing.T) {
+		h := recovering(t, socketio.Config{})
+		err := lose(t, h, func() (*client, *keptSession) {
+			c, _, session := h.enter()
+			return c, session
+		}, "end")
+		if want := "socketio: the socket is not connected\nsocketio: the socket is not connected"; err == nil || err.Error() != want {
+			t.Errorf("the handler's join and emit: %v, want ErrNotConnected twice", err)
+		}
+	})
+	t.Run("recovered", func(t *testing.T) {
+		h := recovering(t, socketio.Config{})
+		back := h.offer()
+		err := lose(t, h, func() (*client, *keptSession) {
+			c := h.comeBack()
+			c.want(`40{"sid":"public","pid":"private"}`)
+			return c, back.session
+		}, "away at 0")
+		if !errors.Is(err, socketio.ErrNotConnected) {
+			t.Errorf("the handler's join and emit: %v, want ErrNotConnected", err)
+		}
+	})
+	t.Run("afterwards", func(t *testing.T) {
+		h := recovering(t, socketio.Config{})
+		h.OnConnect(func(context.Context, *socketio.Socket) error { return errors.New("returned") })
+		socketio.OnAck0(h, "ready", func(context.Context, *socketio.Socket) (bool, error) { return true, nil })
+		c, _, session := h.enter()
+		c.send(`420["ready"]`)
+		c.want(`430[true]`)
+		_ = c.conn.Close()
+		session.wantNotes(h, "away at 0")
+	})
 }
 
 func TestRecoveryThatFails(t *testing.T) {

@@ -60,7 +60,7 @@ func newSocket(c *connection, ns *Namespace, auth domain.Value) *Socket {
 	if ns.server.recovers {
 		s.recovery, s.auth = newRecovery(auth)
 	}
-	s.limits = newLimits(&ns.server.config.RateLimit)
+	s.limits = c.limitsIn(ns.name)
 	return s
 }
 
@@ -106,8 +106,9 @@ func (s *Socket) Err() error {
 
 // Join puts the socket into rooms. It returns when it is there: behind all that this node has published so far, so that
 // the socket gets nothing in the room that was sent before. ErrNotConnected says that it is gone. When ctx ends first,
-// the socket still joins, later. In middleware the rooms are noted and joined with the connection. An error of who is
-// asked by Namespace.AuthorizeJoin says that it may not, and is returned as it is.
+// the socket still joins, later. In middleware the rooms are noted and joined with the connection, by a recovered socket
+// besides those that it had. An error of who is asked by Namespace.AuthorizeJoin says that it may not, and is returned as
+// it is.
 func (s *Socket) Join(ctx context.Context, rooms ...string) error {
 	if err := s.mayJoin(ctx, rooms); err != nil {
 		return err
@@ -125,7 +126,8 @@ func (s *Socket) Join(ctx context.Context, rooms ...string) error {
 
 // Leave takes the socket out of rooms. It returns when it is out: behind all that this node has published so far, so
 // that the socket gets what was sent to the room before. ErrNotConnected says that it is gone. When ctx ends first, the
-// socket still leaves, later.
+// socket still leaves, later. In middleware it takes back what Join has noted there; a recovered socket's own rooms come
+// back all the same.
 //
 // A client that is gone may come back into the rooms that it was in; to take it out of one meanwhile, take out who has
 // its id: io.In(id).SocketsLeave(ctx, room).
@@ -281,7 +283,10 @@ func (s *Socket) endNow(reason Reason, err error, how ending) (ended, waits bool
 	s.state.Store(stateGone)
 	ns.server.counters.disconnect(reason)
 	s.reason, s.err = reason, err
-	if waits = how == lost && s.session() != nil; waits {
+	if how == lost && s.session() != nil && !s.recovery.begun {
+		s.forget()
+	}
+	if waits = how == lost && s.session() != nil && !s.recovery.over; waits {
 		s.rooms = ns.rooms.Of(s)
 		ns.users.Add(1) // until away
 	} else {
