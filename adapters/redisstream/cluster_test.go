@@ -59,7 +59,7 @@ func TestRedisCluster(t *testing.T) {
 	if _, err := transport.Sessions().Claim(t.Context(), "p", "b"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := transport.Sessions().Claim(t.Context(), "p", "c"); !errors.Is(err, domain.ErrNoSession) {
+	if _, err := transport.Sessions().Claim(t.Context(), "p", "c"); !errors.Is(err, domain.ErrSessionClaimed) {
 		t.Errorf("claimed twice: %v", err)
 	}
 }
