@@ -9,6 +9,7 @@ import (
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/adapters/socketio/parser"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // connection is a client: one Engine.IO connection, with a socket for each namespace that the client has joined. It is
@@ -111,7 +112,7 @@ func (c *connection) connect(namespace string, auth domain.Value) {
 	}
 	s := newSocket(c, ns, auth)
 	if c.add(s) {
-		s.jobs.submit(&c.server.running, bounds{jobs: 1}, c.engine.Done(), job{do: s.connect})
+		s.jobs.Submit(&c.server.running, handlers.Bounds{Jobs: 1}, c.engine.Done(), handlers.Job{Do: s.connect})
 	} else {
 		ns.release()
 	}

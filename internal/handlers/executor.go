@@ -1,12 +1,12 @@
-package socketio
+package handlers
 
 import "sync"
 
-// executor runs the jobs of one socket one after the other, in the order in which they come, on a goroutine that is
-// there only while there are jobs. The zero executor is ready.
-type executor struct {
+// Executor runs the jobs of one socket one after the other, in the order in which they come, on a goroutine that is
+// there only while there are jobs. The zero Executor is ready. The WaitGroup of its methods counts the goroutine.
+type Executor struct {
 	mu      sync.Mutex
-	queue   []job
+	queue   []Job
 	bytes   int // of what the jobs in the queue are for
 	running bool
 	closed  bool
@@ -14,21 +14,39 @@ type executor struct {
 	space chan struct{}
 }
 
-// job is what is to be done for a packet of so many bytes.
-type job struct {
-	do    func()
-	bytes int
+// Job is what is to be done for a packet of so many bytes.
+type Job struct {
+	Do    func()
+	Bytes int
 }
 
-// bounds are how much may wait in a queue. One job alone always may.
-type bounds struct{ jobs, bytes int }
+// Bounds are how much may wait in a queue. One job alone always may.
+type Bounds struct{ Jobs, Bytes int }
 
-// submit queues a job. It blocks while the queue is full, and not when done is closed: then the job is one too many. It
-// reports false, and the job will not run, when finish was called. The goroutine is counted in running.
-func (x *executor) submit(running *sync.WaitGroup, limit bounds, done <-chan struct{}, j job) bool {
+// Submit queues a job. It blocks while the queue is full, and not when done is closed: then the job is one too many. It
+// reports false, and the job will not run, when Finish was called.
+func (x *Executor) Submit(running *sync.WaitGroup, limit Bounds, done <-chan struct{}, j Job) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for gone := false; !gone && !x.closed && x.full(limit, j); {
+	x.await(limit, j.Bytes, done)
+	if x.closed {
+		return false
+	}
+	x.push(running, j)
+	return true
+}
+
+// WaitForRoom blocks while there is no room for another byte, and not when done is closed. It reports whether it had to.
+func (x *Executor) WaitForRoom(limit Bounds, done <-chan struct{}) (waited bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.await(limit, 1, done)
+}
+
+// await blocks while there is no room for so many bytes, the executor goes on and done is not closed. It reports whether
+// it had to. mu is held, and let go meanwhile.
+func (x *Executor) await(limit Bounds, bytes int, done <-chan struct{}) (waited bool) {
+	for gone := false; !gone && !x.closed && x.full(limit, bytes); waited = true {
 		if x.space == nil {
 			x.space = make(chan struct{})
 		}
@@ -41,16 +59,19 @@ func (x *executor) submit(running *sync.WaitGroup, limit bounds, done <-chan str
 		}
 		x.mu.Lock()
 	}
-	if x.closed {
-		return false
-	}
-	x.push(running, j)
-	return true
+	return waited
 }
 
-// offer is submit without the waiting: it reports false, and the job will not run, when so many wait or finish was
+// Push queues a job, whatever waits already. It never blocks, and must not be called after Finish.
+func (x *Executor) Push(running *sync.WaitGroup, j Job) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.push(running, j)
+}
+
+// Offer is Submit without the waiting: it reports false, and the job will not run, when so many wait or Finish was
 // called.
-func (x *executor) offer(running *sync.WaitGroup, limit int, j job) bool {
+func (x *Executor) Offer(running *sync.WaitGroup, limit int, j Job) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.closed || len(x.queue) >= limit {
@@ -60,24 +81,24 @@ func (x *executor) offer(running *sync.WaitGroup, limit int, j job) bool {
 	return true
 }
 
-// full says whether there is no room for a job. mu is held.
-func (x *executor) full(limit bounds, j job) bool {
-	return len(x.queue) > 0 && (len(x.queue) >= limit.jobs || x.bytes+j.bytes > limit.bytes)
+// full says whether there is no room for a job of so many bytes. mu is held.
+func (x *Executor) full(limit Bounds, bytes int) bool {
+	return len(x.queue) > 0 && (len(x.queue) >= limit.Jobs || x.bytes+bytes > limit.Bytes)
 }
 
-// finish queues the last job, whatever waits already, and wakes who is blocked in submit. It never blocks.
-func (x *executor) finish(running *sync.WaitGroup, last func()) {
+// Finish queues the last job, whatever waits already, and wakes who is blocked in Submit. It never blocks.
+func (x *Executor) Finish(running *sync.WaitGroup, last func()) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.closed = true
-	x.push(running, job{do: last})
+	x.push(running, Job{Do: last})
 	x.wake()
 }
 
 // push queues a job and sees to it that somebody does it. mu is held.
-func (x *executor) push(running *sync.WaitGroup, j job) {
+func (x *Executor) push(running *sync.WaitGroup, j Job) {
 	x.queue = append(x.queue, j)
-	x.bytes += j.bytes
+	x.bytes += j.Bytes
 	if !x.running {
 		x.running = true
 		running.Add(1)
@@ -86,7 +107,7 @@ func (x *executor) push(running *sync.WaitGroup, j job) {
 }
 
 // wake tells who waits for space. mu is held.
-func (x *executor) wake() {
+func (x *Executor) wake() {
 	if x.space != nil {
 		close(x.space)
 		x.space = nil
@@ -95,7 +116,7 @@ func (x *executor) wake() {
 
 // work does what is queued. A job may end its goroutine (a test that fails in a handler does): the jobs behind it get
 // another.
-func (x *executor) work(running *sync.WaitGroup) {
+func (x *Executor) work(running *sync.WaitGroup) {
 	idle := false
 	defer func() {
 		if idle {
@@ -110,22 +131,22 @@ func (x *executor) work(running *sync.WaitGroup) {
 			idle = true
 			return
 		}
-		j.do()
+		j.Do()
 	}
 }
 
 // next takes the next job. When there is none the memory of the queue is given back.
-func (x *executor) next() (j job, ok bool) {
+func (x *Executor) next() (j Job, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.queue) == 0 {
 		x.queue, x.running = nil, false
-		return job{}, false
+		return Job{}, false
 	}
 	j = x.queue[0]
-	x.queue[0] = job{}
+	x.queue[0] = Job{}
 	x.queue = x.queue[1:]
-	x.bytes -= j.bytes
+	x.bytes -= j.Bytes
 	x.wake()
 	return j, true
 }

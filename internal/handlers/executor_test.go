@@ -1,4 +1,4 @@
-package socketio
+package handlers
 
 import (
 	"runtime"
@@ -8,11 +8,11 @@ import (
 )
 
 func TestExecutorOrderAndIdle(t *testing.T) {
-	var x executor
+	var x Executor
 	var running sync.WaitGroup
 	var got []int
 	for i := range 1000 {
-		if !x.submit(&running, bounds{jobs: 10}, nil, job{do: func() { got = append(got, i) }}) {
+		if !x.Submit(&running, Bounds{Jobs: 10}, nil, Job{Do: func() { got = append(got, i) }}) {
 			t.Fatalf("job %d was refused", i)
 		}
 	}
@@ -31,15 +31,15 @@ func TestExecutorOrderAndIdle(t *testing.T) {
 }
 
 func TestExecutorBlocksWhenFull(t *testing.T) {
-	var x executor
+	var x Executor
 	var running sync.WaitGroup
 	gate := make(chan struct{})
 	started := make(chan struct{})
-	x.submit(&running, bounds{jobs: 1}, nil, job{do: func() { close(started); <-gate }})
+	x.Submit(&running, Bounds{Jobs: 1}, nil, Job{Do: func() { close(started); <-gate }})
 	<-started
-	x.submit(&running, bounds{jobs: 1}, nil, job{do: func() {}})
+	x.Submit(&running, Bounds{Jobs: 1}, nil, Job{Do: func() {}})
 	third := make(chan bool)
-	go func() { third <- x.submit(&running, bounds{jobs: 1}, nil, job{do: func() {}}) }()
+	go func() { third <- x.Submit(&running, Bounds{Jobs: 1}, nil, Job{Do: func() {}}) }()
 	x.awaitBlocked()
 	close(gate)
 	if !<-third {
@@ -49,23 +49,23 @@ func TestExecutorBlocksWhenFull(t *testing.T) {
 }
 
 func TestExecutorFinish(t *testing.T) {
-	var x executor
+	var x Executor
 	var running sync.WaitGroup
 	gate, started := make(chan struct{}), make(chan struct{})
 	var order []string
-	x.submit(&running, bounds{jobs: 1}, nil, job{do: func() { close(started); <-gate; order = append(order, "running") }})
+	x.Submit(&running, Bounds{Jobs: 1}, nil, Job{Do: func() { close(started); <-gate; order = append(order, "running") }})
 	<-started
-	x.submit(&running, bounds{jobs: 1}, nil, job{do: func() { order = append(order, "queued") }})
+	x.Submit(&running, Bounds{Jobs: 1}, nil, Job{Do: func() { order = append(order, "queued") }})
 	blocked := make(chan bool)
 	go func() {
-		blocked <- x.submit(&running, bounds{jobs: 1}, nil, job{do: func() { order = append(order, "blocked") }})
+		blocked <- x.Submit(&running, Bounds{Jobs: 1}, nil, Job{Do: func() { order = append(order, "blocked") }})
 	}()
 	x.awaitBlocked()
-	x.finish(&running, func() { order = append(order, "last") })
+	x.Finish(&running, func() { order = append(order, "last") })
 	if <-blocked {
 		t.Error("finish let a blocked job in")
 	}
-	if x.submit(&running, bounds{jobs: 1}, nil, job{do: func() {}}) {
+	if x.Submit(&running, Bounds{Jobs: 1}, nil, Job{Do: func() {}}) {
 		t.Error("a job after finish was taken")
 	}
 	close(gate)
@@ -76,28 +76,28 @@ func TestExecutorFinish(t *testing.T) {
 }
 
 func TestExecutorBoundsBytes(t *testing.T) {
-	x := executor{queue: []job{{bytes: 6}}, bytes: 6}
-	limit := bounds{jobs: 10, bytes: 10}
-	if x.full(limit, job{bytes: 4}) || !x.full(limit, job{bytes: 5}) {
+	x := Executor{queue: []Job{{Bytes: 6}}, bytes: 6}
+	limit := Bounds{Jobs: 10, Bytes: 10}
+	if x.full(limit, 4) || !x.full(limit, 5) {
 		t.Error("the queue is not full at 10 bytes")
 	}
-	if new(executor).full(limit, job{bytes: 11}) {
+	if new(Executor).full(limit, 11) {
 		t.Error("one job alone has no room")
 	}
 }
 
 // Who is gone is not waited for: his last job is one too many.
 func TestExecutorLetsGoWhenDone(t *testing.T) {
-	var x executor
+	var x Executor
 	var running sync.WaitGroup
 	gate, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	limit := bounds{jobs: 1}
-	x.submit(&running, limit, nil, job{do: func() { close(started); <-gate }})
+	limit := Bounds{Jobs: 1}
+	x.Submit(&running, limit, nil, Job{Do: func() { close(started); <-gate }})
 	<-started
-	x.submit(&running, limit, nil, job{do: func() {}})
+	x.Submit(&running, limit, nil, Job{Do: func() {}})
 	ran := false
 	third := make(chan bool)
-	go func() { third <- x.submit(&running, limit, done, job{do: func() { ran = true }}) }()
+	go func() { third <- x.Submit(&running, limit, done, Job{Do: func() { ran = true }}) }()
 	x.awaitBlocked()
 	close(done)
 	taken := <-third
@@ -109,7 +109,7 @@ func TestExecutorLetsGoWhenDone(t *testing.T) {
 }
 
 // awaitBlocked waits until a submit is blocked. Nothing tells when it is, so it looks again and again.
-func (x *executor) awaitBlocked() {
+func (x *Executor) awaitBlocked() {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
 		x.mu.Lock()
 		blocked := x.space != nil
@@ -121,11 +121,36 @@ func (x *executor) awaitBlocked() {
 }
 
 func TestExecutorSurvivesGoexit(*testing.T) {
-	var x executor
+	var x Executor
 	var running sync.WaitGroup
 	ran := make(chan struct{})
-	x.submit(&running, bounds{jobs: 10}, nil, job{do: runtime.Goexit})
-	x.submit(&running, bounds{jobs: 10}, nil, job{do: func() { close(ran) }})
+	x.Submit(&running, Bounds{Jobs: 10}, nil, Job{Do: runtime.Goexit})
+	x.Submit(&running, Bounds{Jobs: 10}, nil, Job{Do: func() { close(ran) }})
 	<-ran
+	running.Wait()
+}
+
+// Who only waits for room is told whether it had to, and is let go when there is some, or when it is gone itself.
+func TestExecutorWaitForRoom(t *testing.T) {
+	var x Executor
+	var running sync.WaitGroup
+	limit := Bounds{Jobs: 10, Bytes: 10}
+	if x.WaitForRoom(limit, nil) {
+		t.Error("waited where nothing was queued")
+	}
+	gate, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	x.Push(&running, Job{Do: func() { close(started); <-gate }})
+	<-started
+	x.Push(&running, Job{Bytes: 10, Do: func() {}})
+	waited := make(chan bool)
+	for _, end := range []func(){func() { close(done) }, func() { close(gate) }} {
+		go func() { waited <- x.WaitForRoom(limit, done) }()
+		x.awaitBlocked()
+		end()
+		if !<-waited {
+			t.Error("did not wait for room in a full queue")
+		}
+		done = nil
+	}
 	running.Wait()
 }
