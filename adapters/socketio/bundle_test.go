@@ -99,53 +99,55 @@ func TestClientBundleThatIsNotThere(t *testing.T) {
 
 // Official clients reach a server behind prefixes, with a path of its own, and beside another server in one process.
 func TestInteropPaths(t *testing.T) {
-	cluster := inmemory.New(inmemory.Config{})
-	t.Cleanup(func() { closing(t, "cluster", cluster.Close) })
-	start := func(config socketio.Config) *socketio.Server {
-		transport := cluster.Member()
-		node, err := app.NewNode(transport.Log(), transport.Channel(), nil, app.Config{})
-		if err != nil {
-			t.Fatal(err)
+	eachClient(t, func(t *testing.T, version nodejs.ClientVersion) {
+		cluster := inmemory.New(inmemory.Config{})
+		t.Cleanup(func() { closing(t, "cluster", cluster.Close) })
+		start := func(config socketio.Config) *socketio.Server {
+			transport := cluster.Member()
+			node, err := app.NewNode(transport.Log(), transport.Channel(), nil, app.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			server, err := socketio.NewServer(node, config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := node.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				closing(t, "server", server.Close)
+				closing(t, "node", node.Close)
+				closing(t, "transport", transport.Close)
+			})
+			return server
 		}
-		server, err := socketio.NewServer(node, config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := node.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			closing(t, "server", server.Close)
-			closing(t, "node", node.Close)
-			closing(t, "transport", transport.Close)
-		})
-		return server
-	}
-	chat, admin := start(socketio.Config{}), start(socketio.Config{Path: "/live/"})
-	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", chat)
-	mux.Handle("/stripped/", http.StripPrefix("/stripped", chat))
-	mux.Handle("/api/v1/socket.io/", chat)
-	mux.Handle("/live/", admin)
-	web := httptest.NewServer(mux)
-	t.Cleanup(web.Close)
+		chat, admin := start(socketio.Config{}), start(socketio.Config{Path: "/live/"})
+		mux := http.NewServeMux()
+		mux.Handle("/socket.io/", chat)
+		mux.Handle("/stripped/", http.StripPrefix("/stripped", chat))
+		mux.Handle("/api/v1/socket.io/", chat)
+		mux.Handle("/live/", admin)
+		web := httptest.NewServer(mux)
+		t.Cleanup(web.Close)
 
-	clients := nodejs.StartClients(t)
-	all := make(map[string]*nodejs.Client)
-	for _, path := range []string{"/socket.io", "/stripped/socket.io", "/api/v1/socket.io", "/live"} {
-		for _, transport := range []string{"polling", "websocket"} {
-			name := transport + " at " + path
-			all[name] = clients.Connect(name, web.URL, nodejs.ConnectOptions{Path: path, Transports: []string{transport}})
+		clients := version.Start(t)
+		all := make(map[string]*nodejs.Client)
+		for _, path := range []string{"/socket.io", "/stripped/socket.io", "/api/v1/socket.io", "/live"} {
+			for _, transport := range []string{"polling", "websocket"} {
+				name := transport + " at " + path
+				all[name] = clients.Connect(name, web.URL, nodejs.ConnectOptions{Path: path, Transports: []string{transport}})
+			}
 		}
-	}
-	if chat.Connections() != 6 || admin.Connections() != 2 {
-		t.Errorf("%d and %d clients, want 6 and 2", chat.Connections(), admin.Connections())
-	}
-	waitForNodes(t, chat.Namespace, 2)
-	if _, err := chat.Emit(t.Context(), "all"); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range all {
-		c.Wait(nodejs.Named("all"))
-	}
+		if chat.Connections() != 6 || admin.Connections() != 2 {
+			t.Errorf("%d and %d clients, want 6 and 2", chat.Connections(), admin.Connections())
+		}
+		waitForNodes(t, chat.Namespace, 2)
+		if _, err := chat.Emit(t.Context(), "all"); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range all {
+			c.Wait(nodejs.Named("all"))
+		}
+	})
 }
