@@ -1,17 +1,20 @@
 package socketio_test
 
 import (
+	"compress/gzip"
 	"errors"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/roombus/roombus/adapters/inmemory"
 	"github.com/roombus/roombus/adapters/socketio"
+	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/app"
 	"github.com/roombus/roombus/internal/testkit/nodejs"
 )
@@ -29,6 +32,7 @@ func get(t *testing.T, url string, header ...string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.Header.Set("Accept-Encoding", "identity") // what Go's client unpacks by itself cannot be seen
 	for i := 0; i < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
@@ -74,6 +78,38 @@ func TestClientBundle(t *testing.T) {
 	for header, want := range map[string]int{etag: 304, "W/" + etag: 304, `"other"`: 200} {
 		if got := get(t, h.http.URL+"/socket.io/socket.io.min.js", "If-None-Match", header); got.status != want {
 			t.Errorf("If-None-Match %s: %d, want %d", header, got.status, want)
+		}
+	}
+	for header, compressed := range map[string]bool{
+		"identity": false, "br": false, "gzip;q=0": false, "gzip; q=0.0, br": false,
+		"gzip": true, "br, gzip": true, "deflate, GZIP;q=0.5": true,
+	} {
+		got := get(t, h.http.URL+"/socket.io/socket.io.min.js", "Accept-Encoding", header)
+		body, tag := got.body, etag
+		if compressed {
+			tag = strings.TrimSuffix(etag, `"`) + `-gzip"`
+			r, err := gzip.NewReader(strings.NewReader(got.body))
+			if err != nil {
+				t.Errorf("Accept-Encoding %q: %v", header, err)
+				continue
+			}
+			unzipped, err := io.ReadAll(r)
+			if err != nil {
+				t.Errorf("Accept-Encoding %q: %v", header, err)
+			}
+			body = string(unzipped)
+		}
+		if body != "the client" || (got.header.Get("Content-Encoding") == "gzip") != compressed ||
+			got.header.Get("ETag") != tag || got.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("Accept-Encoding %q: %q %v", header, body, got.header)
+		}
+	}
+	// Pages of other origins may import the module where they may connect.
+	shared := serve(t, socketio.Config{Client: files, Engine: engineio.Config{CORS: &engineio.CORS{Origins: []string{"https://a.example"}}}})
+	for origin, want := range map[string]string{"https://a.example": "https://a.example", "https://b.example": ""} {
+		got := get(t, shared.http.URL+"/socket.io/socket.io.min.js", "Origin", origin)
+		if got.status != 200 || got.header.Get("Access-Control-Allow-Origin") != want || !slices.Contains(got.header["Vary"], "Origin") {
+			t.Errorf("from %s: %d %v", origin, got.status, got.header)
 		}
 	}
 	without := serve(t, socketio.Config{})

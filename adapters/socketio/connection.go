@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,15 @@ func (c *connection) Message(data []byte, binary bool) {
 		c.close(ReasonParseError, err)
 	case complete:
 		c.packet(p)
+	}
+}
+
+// Upgraded is told that the connection is a WebSocket now.
+func (c *connection) Upgraded() {
+	for _, s := range c.all() {
+		if len(s.ns.reg.upgrade.All()) > 0 {
+			s.jobs.Offer(&c.server.running, math.MaxInt, handlers.Job{Do: s.upgraded}) // it comes but once
+		}
 	}
 }
 

@@ -139,6 +139,16 @@ func (s *Socket) answer(event domain.Packet, wanted bool) (o handlers.Outcome) {
 	return o
 }
 
+// upgraded calls the upgrade handlers.
+func (s *Socket) upgraded() {
+	if !s.Connected() {
+		return // it was refused, or is gone
+	}
+	for _, handle := range s.ns.reg.upgrade.All() {
+		s.failed("upgrade", handlers.Guarded(func() error { handle(s.ctx, s); return nil }))
+	}
+}
+
 // farewells ends the handlers' context and calls the disconnect handlers: when a socket whose client must not come back
 // is reported gone, its session is deleted.
 func (s *Socket) farewells() {
@@ -150,7 +160,7 @@ func (s *Socket) farewells() {
 	grace.Stop()
 	s.cancel()
 	_ = s.forgotten(context.Background()) // its error says that the time is over: the session will be deleted, later
-	ctx, cancel := context.WithTimeout(context.Background(), s.ns.server.config.HandlerGrace)
+	ctx, cancel := context.WithTimeout(s.conn.engine.Context(), s.ns.server.config.HandlerGrace)
 	defer cancel()
 	for _, handle := range s.ns.reg.disconnect.All() {
 		s.failedIn(ctx, "disconnect", handlers.Guarded(func() error { handle(ctx, s, reason); return nil }))

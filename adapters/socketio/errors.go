@@ -64,7 +64,7 @@ type Failure struct {
 	Namespace string
 	// Socket is whose packet or connection it was; nil for a server-side emit and for a namespace as a whole.
 	Socket *Socket
-	// Event is the event whose handler failed, or "connect" or "disconnect".
+	// Event is the event whose handler failed, or "connect", "upgrade" or "disconnect".
 	Event string
 	// Err is what a handler returned; or an *ArgumentError, a *PanicError, or ErrUnknownEvent.
 	Err error

@@ -60,6 +60,14 @@ func (h Handlers) OnDisconnect(handle func(ctx context.Context, s *Socket, reaso
 	h.reg.disconnect.Add(handle)
 }
 
+// OnUpgrade has a function called when the client of a connected socket has changed from polling to WebSocket: once a
+// socket at most, in line with the handlers of its events. A socket that is connected after the change is not told of,
+// one that is being connected meanwhile may be; Socket.Transport says how things are. What Node.js has the event
+// "upgrade" of socket.conn for.
+func (h Handlers) OnUpgrade(handle func(ctx context.Context, s *Socket)) {
+	h.reg.upgrade.Add(handle)
+}
+
 // OnAny has a function called for every event that a client sends, before the handlers of the event, whether it has any
 // or not, and before UseEvent. The packet is as the client sent it.
 func (h Handlers) OnAny(handle func(ctx context.Context, s *Socket, p domain.Packet)) {

@@ -15,6 +15,7 @@ type registry struct {
 	middleware      handlers.List[func(context.Context, *Socket) error]
 	connect         handlers.List[func(context.Context, *Socket) error]
 	disconnect      handlers.List[func(context.Context, *Socket, Reason)]
+	upgrade         handlers.List[func(context.Context, *Socket)]
 	anyEvent        handlers.List[func(context.Context, *Socket, domain.Packet)]
 	eventMiddleware handlers.List[func(context.Context, *Socket, domain.Packet) error]
 	events          handlers.Named[eventHandler]
@@ -34,6 +35,7 @@ func (r *registry) clone() *registry {
 	c.middleware.Become(&r.middleware)
 	c.connect.Become(&r.connect)
 	c.disconnect.Become(&r.disconnect)
+	c.upgrade.Become(&r.upgrade)
 	c.anyEvent.Become(&r.anyEvent)
 	c.eventMiddleware.Become(&r.eventMiddleware)
 	c.events.Become(&r.events)

@@ -57,7 +57,7 @@ const (
 
 func newSocket(c *connection, ns *Namespace, auth domain.Value) *Socket {
 	s := &Socket{id: newSocketID(), ns: ns, conn: c, auth: auth, time: time.Now()}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.ctx, s.cancel = context.WithCancel(c.engine.Context())
 	if ns.server.recovers {
 		s.recovery, s.auth = newRecovery(auth)
 	}
