@@ -6,6 +6,7 @@ import (
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // What happens on a socket's executor: the connecting, the client's events, the end.
@@ -28,9 +29,9 @@ func (s *Socket) connect() {
 		s.refuse(err)
 		return
 	}
-	handlers := list(s.ns.reg, &s.ns.reg.connect)
+	greet := s.ns.reg.connect.All()
 	if s.recovery != nil {
-		s.recovery.begun = back != nil || len(handlers) == 0
+		s.recovery.begun = back != nil || len(greet) == 0
 	}
 	if back != nil {
 		if !s.catchUp(back) {
@@ -39,8 +40,8 @@ func (s *Socket) connect() {
 	} else if !s.enterInOrder() {
 		return
 	}
-	for _, handle := range handlers {
-		s.failed("connect", guarded(func() error { return handle(s.ctx, s) }))
+	for _, handle := range greet {
+		s.failed("connect", handlers.Guarded(func() error { return handle(s.ctx, s) }))
 	}
 	s.begun()
 }
@@ -57,7 +58,7 @@ func (s *Socket) admission() error {
 	if s.Recovered() {
 		config := &s.ns.server.config.Recovery
 		if config.Authorize != nil {
-			if err := guarded(func() error { return config.Authorize(s.ctx, s) }); err != nil {
+			if err := handlers.Guarded(func() error { return config.Authorize(s.ctx, s) }); err != nil {
 				return err
 			}
 		}
@@ -65,8 +66,8 @@ func (s *Socket) admission() error {
 			return nil
 		}
 	}
-	for _, handle := range list(s.ns.reg, &s.ns.reg.middleware) {
-		if err := guarded(func() error { return handle(s.ctx, s) }); err != nil {
+	for _, handle := range s.ns.reg.middleware.All() {
+		if err := handlers.Guarded(func() error { return handle(s.ctx, s) }); err != nil {
 			return err
 		}
 	}
@@ -91,51 +92,61 @@ func (s *Socket) refuse(err error) {
 // handle calls the handlers of an event and acknowledges it if the client wants that.
 func (s *Socket) handle(p parser.Packet) {
 	event := p.Event()
-	for _, handle := range list(s.ns.reg, &s.ns.reg.anyEvent) {
-		s.failed(event.Event(), guarded(func() error { handle(s.ctx, s, event); return nil }))
+	for _, handle := range s.ns.reg.anyEvent.All() {
+		s.failed(event.Event(), handlers.Guarded(func() error { handle(s.ctx, s, event); return nil }))
 	}
 	o := s.answer(event, p.HasID)
 	if !p.HasID {
 		return
 	}
-	f, err := ackFrame(s.ns.name, p.ID, o.answer())
+	f, err := ackFrame(s.ns.name, p.ID, o.Answer(publicText))
 	if err != nil {
 		s.failed(event.Event(), err)
-		f, _ = ackFrame(s.ns.name, p.ID, Args{errorValue(internalError)}) // has no part that could fail
+		f, _ = ackFrame(s.ns.name, p.ID, Args{handlers.ErrorValue(handlers.InternalError)}) // has no part that could fail
 	}
 	s.send(f)
 }
 
 // answer asks the middleware and calls the handlers of an event. Errors that are for the client alone are told to it, if
 // it wants an ack, and otherwise, like all others, to the application.
-func (s *Socket) answer(event domain.Packet, wanted bool) (o outcome) {
+func (s *Socket) answer(event domain.Packet, wanted bool) (o handlers.Outcome) {
 	tell := func(err error) {
 		if !wanted || !isFor[*ClientError](err) {
 			s.failed(event.Event(), err)
 		}
 	}
-	for _, ask := range list(s.ns.reg, &s.ns.reg.eventMiddleware) {
-		if o.err = guarded(func() error { return ask(s.ctx, s, event) }); o.err != nil {
-			tell(o.err)
+	for _, ask := range s.ns.reg.eventMiddleware.All() {
+		if o.Err = handlers.Guarded(func() error { return ask(s.ctx, s, event) }); o.Err != nil {
+			tell(o.Err)
 			return o
 		}
 	}
 	called := false
-	for _, handle := range s.ns.reg.forEvent(event.Event()) {
-		var r reply
-		err := guarded(func() (err error) { r, err = handle(s.ctx, s, event); return err })
+	for _, handle := range s.ns.reg.events.Of(event.Event()) {
+		var r handlers.Reply
+		err := handlers.Guarded(func() (err error) { r, err = handle(s.ctx, s, event); return err })
 		if errors.Is(err, errSpent) {
 			continue
 		}
 		called = true
-		o.add(r, err)
+		o.Add(r, err)
 		tell(err)
 	}
 	if !called {
-		o.err = ErrUnknownEvent
-		s.failed(event.Event(), o.err)
+		o.Err = ErrUnknownEvent
+		s.failed(event.Event(), o.Err)
 	}
 	return o
+}
+
+// upgraded calls the upgrade handlers.
+func (s *Socket) upgraded() {
+	if !s.Connected() {
+		return // it was refused, or is gone
+	}
+	for _, handle := range s.ns.reg.upgrade.All() {
+		s.failed("upgrade", handlers.Guarded(func() error { handle(s.ctx, s); return nil }))
+	}
 }
 
 // farewells ends the handlers' context and calls the disconnect handlers: when a socket whose client must not come back
@@ -149,10 +160,10 @@ func (s *Socket) farewells() {
 	grace.Stop()
 	s.cancel()
 	_ = s.forgotten(context.Background()) // its error says that the time is over: the session will be deleted, later
-	ctx, cancel := context.WithTimeout(context.Background(), s.ns.server.config.HandlerGrace)
+	ctx, cancel := context.WithTimeout(s.conn.engine.Context(), s.ns.server.config.HandlerGrace)
 	defer cancel()
-	for _, handle := range list(s.ns.reg, &s.ns.reg.disconnect) {
-		s.failedIn(ctx, "disconnect", guarded(func() error { handle(ctx, s, reason); return nil }))
+	for _, handle := range s.ns.reg.disconnect.All() {
+		s.failedIn(ctx, "disconnect", handlers.Guarded(func() error { handle(ctx, s, reason); return nil }))
 	}
 }
 
@@ -172,9 +183,9 @@ func (s *Socket) receive(p parser.Packet) {
 			return
 		}
 		config := &s.ns.server.config
-		s.jobs.submit(
-			&s.ns.server.running, bounds{jobs: config.HandlerQueue, bytes: config.HandlerQueueBytes},
-			s.conn.engine.Done(), job{do: func() { s.handle(p) }, bytes: sizeOf(p.Payload)},
+		s.jobs.Submit(
+			&s.ns.server.running, handlers.Bounds{Jobs: config.HandlerQueue, Bytes: config.HandlerQueueBytes},
+			s.conn.engine.Done(), handlers.Job{Do: func() { s.handle(p) }, Bytes: p.Payload.Size()},
 		)
 		return
 	}
@@ -184,13 +195,4 @@ func (s *Socket) receive(p parser.Packet) {
 	// An ack does not stand in line with the events: one of their handlers may be waiting for it.
 	args, _ := p.Payload.Elements() // the parser has seen to it that it is an array, or nothing
 	s.acks.answered(p.ID, args)
-}
-
-// sizeOf is how many bytes a payload is.
-func sizeOf(v domain.Value) int {
-	size := len(v.JSON())
-	for _, attachment := range v.Attachments() {
-		size += len(attachment)
-	}
-	return size
 }
