@@ -241,8 +241,8 @@ func TestCase14_NodeJSClaimsASession(t *testing.T) {
 
 func TestSessionKeysShareASlot(t *testing.T) {
 	for session, want := range map[string]sessionKeys{
-		"sio:session:p":   {"sio:session:p", "{sio:session:p}:claimed", "{sio:session:p}:claim"},
-		"{app}:session:p": {"{app}:session:p", "{app}:session:p:claimed", "{app}:session:p:claim"},
+		"sio:session:p":   {"sio:session:p", "{sio:session:p}:claimed", "{sio:session:p}:claim", "{sio:session:p}:ended"},
+		"{app}:session:p": {"{app}:session:p", "{app}:session:p:claimed", "{app}:session:p:claim", "{app}:session:p:ended"},
 	} {
 		if got := newSessionKeys(session); got != want {
 			t.Errorf("the keys of %s are %+v", session, got)
