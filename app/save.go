@@ -43,6 +43,7 @@ type saving struct {
 	record  *record
 	session *domain.Session
 	changes uint64
+	last    bool // it is not tried again if it fails
 	err     error
 }
 
@@ -130,7 +131,7 @@ func (k *keeper) begin(r *record, at places) (s *saving, lost func()) {
 	case recordGone, recordLeft:
 		return nil, nil
 	case recordEnded:
-		return &saving{record: r, changes: r.changes}, nil
+		return &saving{record: r, changes: r.changes, last: r.expired()}, nil
 	case recordAway:
 		if r.outlived() {
 			_ = r.gone()
@@ -200,7 +201,7 @@ func (k *keeper) end(s *saving) (done bool) {
 	case s.err == nil && s.session == nil:
 		lost = r.gone()
 		return true
-	case s.err != nil && r.state == recordEnded && r.expired():
+	case s.err != nil && s.last:
 		_ = r.gone()
 		return true
 	case s.err != nil:
