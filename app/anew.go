@@ -19,7 +19,8 @@ func (r *record) forgotten() bool {
 	return r.state == recordLive && r.revision > 0 && (r.anew || r.unkept())
 }
 
-// missing reports whether the record was stored, and is to be stored anew. The caller holds the lock.
+// missing reports whether the record may have been stored, and is to be stored as if it never was. The caller holds the
+// lock.
 func (r *record) missing() bool { return r.revision == 0 && !r.savedAt.IsZero() }
 
 // unkept reports whether the time is over for which the record was stored last.

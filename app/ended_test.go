@@ -195,3 +195,94 @@ func TestCase16_SessionsOutliveAStoreThatIsAway(t *testing.T) {
 		})
 	}
 }
+
+// A client is lost before there was anything to come back to. Whoever has claimed its session by then may have it; if he
+// leaves it, nobody has it.
+func TestCase15_ADiscardedSessionPutsNobodyOut(t *testing.T) {
+	for name, taken := range map[string]bool{"taken": true, "given back": false} {
+		t.Run(name, func(t *testing.T) {
+			inWatched(t, func(t *testing.T, c *cluster, store *watched) {
+				was, is := c.nodes[a], c.nodes[b]
+				me := was.connect(t, "me", "r")
+				pass(soon)
+				session := was.edge.session("me")
+				claimed := make(chan struct{})
+				taking := func(ctx context.Context, sessions []*domain.Session) []error {
+					close(claimed)
+					<-time.After(time.Second)
+					if taken {
+						return store.Sessions.Save(ctx, sessions)
+					}
+					return []error{domain.ErrNoSession}
+				}
+				store.onTaking.Store(&taking)
+				var outcome domain.Recovery
+				var wg sync.WaitGroup
+				wg.Go(func() { outcome = me.recoverAt(is) })
+				<-claimed
+				was.edge.drop("me", session)
+				session.Discard()
+				wg.Wait()
+				pass(5 * time.Second)
+				if taken {
+					wantOutcome(t, outcome, domain.Recovered, "")
+					if is.edge.session("me") == nil {
+						t.Error("the client was put out")
+					}
+					return
+				}
+				wantOutcome(t, me.recoverAt(was), domain.RecoveryUnknown, "no such session")
+			})
+		})
+	}
+	inRecovery(t, 2, func(t *testing.T, c *cluster) {
+		was, is := c.nodes[a], c.nodes[b]
+		me := was.connect(t, "me")
+		pass(soon)
+		session := was.edge.session("me")
+		was.transport.Faults().Cut()
+		session.Discard()
+		wantOutcome(t, me.recoverAt(is), domain.Recovered, "")
+		deleted := session.End() // it is put out after all
+		was.transport.Faults().Mend()
+		<-deleted
+		pass(soon)
+		if is.edge.session("me") != nil {
+			t.Error("the client is still there")
+		}
+	})
+}
+
+// A node is cut off while the first save of a session is under way: it was stored, and it is told nothing. Its client is
+// put out elsewhere, and what the node stores when it is back, for the first time as it thinks, is refused.
+func TestCase15_AFirstSaveWithoutAnAnswerBringsNobodyBack(t *testing.T) {
+	for name, noticed := range map[string]bool{"the socket is live": false, "it is away": true} {
+		for _, away := range []time.Duration{time.Minute, time.Hour} {
+			t.Run(name, func(t *testing.T) {
+				inCluster(t, 0, func(t *testing.T, c *cluster) {
+					c.store = func(_ *member, inner ports.Sessions) ports.Sessions { return &mumbling{Sessions: inner} }
+					c.add(app.Config{Recovery: app.Recovery{Window: window}})
+					c.store = nil
+					c.add(app.Config{Recovery: app.Recovery{Window: window}})
+					pass(soon)
+					was, is := c.nodes[a], c.nodes[b]
+					me := was.connect(t, "me")
+					pass(40 * time.Millisecond) // saved, and not yet tried again
+					was.transport.Faults().Cut()
+					wantOutcome(t, me.recoverAt(is), domain.Recovered, "")
+					<-is.edge.session("me").End()
+					pass(away - time.Minute)
+					if noticed {
+						me.home = was
+						me.cut()
+					}
+					pass(time.Minute)
+					c.memory.Reset()
+					was.transport.Faults().Mend()
+					pass(10 * time.Second)
+					wantOutcome(t, me.recoverAt(is), domain.RecoveryUnknown, "no such session")
+				})
+			})
+		}
+	}
+}

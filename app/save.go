@@ -103,12 +103,12 @@ func (k *keeper) store(ctx context.Context, records []*record) error {
 }
 
 // remove deletes a session that has ended. When somebody has claimed it meanwhile, its client is on its way back, and an
-// order in the log reaches it wherever it will be (case 15).
+// order in the log reaches it wherever it will be (case 15), unless there is nothing against its coming back.
 func (k *keeper) remove(ctx context.Context, r *record) error {
 	n := k.node
 	err := n.sessions.Delete(ctx, r.id, n.id, k.remember())
 	r.mu.Lock()
-	ordered := r.isDeleted
+	ordered := r.isDeleted || r.discarded
 	r.mu.Unlock()
 	if !errors.Is(err, domain.ErrSessionLost) || ordered {
 		return err
@@ -133,7 +133,7 @@ func (k *keeper) begin(r *record, at places) (s *saving, lost func()) {
 	case recordEnded:
 		return &saving{record: r, changes: r.changes, last: r.expired()}, nil
 	case recordAway:
-		if r.outlived() {
+		if r.outlived() || r.missing() && r.unkept() {
 			_ = r.gone()
 			return nil, nil
 		}
@@ -158,8 +158,11 @@ func (k *keeper) begin(r *record, at places) (s *saving, lost func()) {
 		}
 	case recordReturning:
 	}
-	r.tried = true
-	return &saving{record: r, changes: r.changes, session: r.session(&at)}, nil
+	s = &saving{record: r, changes: r.changes, session: r.session(&at)}
+	if !r.tried { // it may be stored from now on, whatever becomes of the answer
+		r.tried, r.savedAt, r.keptFor = true, time.Now(), s.session.KeepFor
+	}
+	return s, nil
 }
 
 // putBack puts a record back on the list, once. The caller holds the record's lock.
