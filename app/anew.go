@@ -6,8 +6,8 @@ import "time"
 // reached for as long as the record was kept. Or it has become somebody else's, who has ended it since. A live session
 // is stored anew only where it cannot be that (case 15 of docs/guarantees.md).
 
-// remember is for how long the store knows of a session that it has ended: for as long as any other node can take its
-// own record of it for one that the store still keeps, and for what is on its way.
+// remember is for how long the store knows of a session that it has ended: for as long as any other node, with the same
+// window, can take its own record of it for one that the store still keeps, and for what is on its way.
 func (k *keeper) remember() time.Duration { return k.liveFor + 2*answerTimeout }
 
 // orderedBy is within which the others are told of a session that was taken, or ended, just before its record expired

@@ -286,3 +286,50 @@ func TestCase15_AFirstSaveWithoutAnAnswerBringsNobodyBack(t *testing.T) {
 		}
 	}
 }
+
+// A node leaves with ends that are still to be done: it does them, also where somebody is taking the session.
+func TestCase15_ANodeThatLeavesDoesTheEnds(t *testing.T) {
+	for name, leave := range map[string]func(t *testing.T, n *member) error{
+		"Close": func(_ *testing.T, n *member) error { return n.Close() },
+		"Drain": func(t *testing.T, n *member) error { return n.Drain(t.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWatched(t, func(t *testing.T, c *cluster, store *watched) {
+				was, is := c.nodes[a], c.nodes[b]
+				me, other := was.connect(t, "me"), was.connect(t, "other")
+				pass(soon)
+				claimed := make(chan struct{})
+				taking := func(ctx context.Context, sessions []*domain.Session) []error {
+					close(claimed)
+					<-time.After(time.Second)
+					return store.Sessions.Save(ctx, sessions)
+				}
+				store.onTaking.Store(&taking)
+				mine, others := was.edge.session("me"), was.edge.session("other")
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					back, outcome := is.Recover(t.Context(), root, me.session, "", nil)
+					if back == nil {
+						t.Errorf("the outcome is %v", outcome)
+						return
+					}
+					entered, err := back.Enter(t.Context(), 1<<20, nil)
+					if entered || !errors.Is(err, domain.ErrDisconnected) {
+						t.Errorf("it enters %t, %v", entered, err)
+					}
+				})
+				<-claimed
+				ended := []<-chan struct{}{mine.End(), others.End()}
+				no(t, leave(t, was))
+				for _, deleted := range ended {
+					<-deleted
+				}
+				wg.Wait()
+				pass(soon)
+				for _, who := range []*client{me, other} {
+					wantOutcome(t, who.recoverAt(c.nodes[2]), domain.RecoveryUnknown, "no such session")
+				}
+			})
+		})
+	}
+}

@@ -38,6 +38,13 @@ func (k *keeper) again(records ...*record) {
 	signal(k.changed)
 }
 
+// await puts a record back for the next lease.
+func (k *keeper) await(r *record) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.queue = append(k.queue, r)
+}
+
 // saving is a record on its way into the store.
 type saving struct {
 	record  *record
@@ -151,7 +158,8 @@ func (k *keeper) begin(r *record, at places) (s *saving, lost func()) {
 		}
 		switch may, wait := r.mayStoreAnew(&at); {
 		case wait:
-			k.putBack(r)
+			r.queued = true
+			k.await(r)
 			return nil, nil
 		case !may:
 			return nil, r.taken()
