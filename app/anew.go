@@ -26,9 +26,9 @@ func (r *record) missing() bool { return r.revision == 0 && !r.savedAt.IsZero() 
 // unkept reports whether the time is over for which the record was stored last.
 func (r *record) unkept() bool { return time.Since(r.savedAt) >= r.keptFor }
 
-// mayStoreAnew decides whether the store can have lost the record: within the time for which it was to be kept the store
-// would know if somebody had ended the session. After that the log would have told that somebody has taken it, if nothing of it
-// was lost to this node and it has read far enough; wait says that it has not yet. The caller holds the lock.
+// mayStoreAnew decides whether the store can have lost the record. Within the time for which it was to be kept the store
+// knows if somebody has ended the session. After that the log has told that somebody has taken it, if nothing of it was
+// lost to this node, and it has read far enough; wait says that it has not yet. The caller holds the lock.
 func (r *record) mayStoreAnew(at *places) (may, wait bool) {
 	switch {
 	case !r.unkept():
