@@ -285,7 +285,7 @@ func (s *Socket) endNow(reason Reason, err error, how ending) (ended, waits bool
 	ns.server.counters.disconnect(reason)
 	s.reason, s.err = reason, err
 	if how == lost && s.session() != nil && !s.recovery.begun {
-		s.forget()
+		s.discard()
 	}
 	if waits = how == lost && s.session() != nil && !s.recovery.over; waits {
 		s.rooms = ns.rooms.Of(s)
