@@ -17,16 +17,20 @@ import (
 
 // Memory makes an application that is a cluster of its own, in memory. The cleanup closes it.
 func Memory(ctx context.Context, config core.Config) (*core.Application, func(), error) {
+	tracer, err := core.NewTracer(config)
+	if err != nil {
+		return nil, nil, err
+	}
 	transport, cleanup := memory.New(config)
 	log := memory.Log(transport)
 	channel := memory.Channel(transport)
 	sessions := memory.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, log, channel, sessions)
+	node, cleanup2, err := core.NewNode(config, tracer, log, channel, sessions)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, node)
+	server, cleanup3, err := core.NewServer(config, tracer, node)
 	if err != nil {
 		cleanup2()
 		cleanup()
@@ -47,6 +51,10 @@ func Memory(ctx context.Context, config core.Config) (*core.Application, func(),
 // Redis makes an application that is a node of a cluster on Redis Streams, at the URL config.Broker.URL. ctx bounds the
 // connecting. The cleanup closes it.
 func Redis(ctx context.Context, config core.Config) (*core.Application, func(), error) {
+	tracer, err := core.NewTracer(config)
+	if err != nil {
+		return nil, nil, err
+	}
 	transport, cleanup, err := redis.Connect(ctx, config)
 	if err != nil {
 		return nil, nil, err
@@ -54,12 +62,12 @@ func Redis(ctx context.Context, config core.Config) (*core.Application, func(), 
 	log := redis.Log(transport)
 	channel := redis.Channel(transport)
 	sessions := redis.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, log, channel, sessions)
+	node, cleanup2, err := core.NewNode(config, tracer, log, channel, sessions)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, node)
+	server, cleanup3, err := core.NewServer(config, tracer, node)
 	if err != nil {
 		cleanup2()
 		cleanup()

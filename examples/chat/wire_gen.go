@@ -16,16 +16,20 @@ import (
 // Injectors from wire.go:
 
 func inMemory(ctx context.Context, config core.Config) (*chat, func(), error) {
+	tracer, err := core.NewTracer(config)
+	if err != nil {
+		return nil, nil, err
+	}
 	transport, cleanup := memory.New(config)
 	log := memory.Log(transport)
 	channel := memory.Channel(transport)
 	sessions := memory.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, log, channel, sessions)
+	node, cleanup2, err := core.NewNode(config, tracer, log, channel, sessions)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, node)
+	server, cleanup3, err := core.NewServer(config, tracer, node)
 	if err != nil {
 		cleanup2()
 		cleanup()
@@ -45,6 +49,10 @@ func inMemory(ctx context.Context, config core.Config) (*chat, func(), error) {
 }
 
 func onRedis(ctx context.Context, config core.Config) (*chat, func(), error) {
+	tracer, err := core.NewTracer(config)
+	if err != nil {
+		return nil, nil, err
+	}
 	transport, cleanup, err := redis.Connect(ctx, config)
 	if err != nil {
 		return nil, nil, err
@@ -52,12 +60,12 @@ func onRedis(ctx context.Context, config core.Config) (*chat, func(), error) {
 	log := redis.Log(transport)
 	channel := redis.Channel(transport)
 	sessions := redis.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, log, channel, sessions)
+	node, cleanup2, err := core.NewNode(config, tracer, log, channel, sessions)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, node)
+	server, cleanup3, err := core.NewServer(config, tracer, node)
 	if err != nil {
 		cleanup2()
 		cleanup()

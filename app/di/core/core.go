@@ -17,7 +17,7 @@ import (
 )
 
 // Set provides an [*Application] out of a [Config] and the ports of a transport.
-var Set = wire.NewSet(NewNode, NewServer, wire.Struct(new(Application), "*"))
+var Set = wire.NewSet(NewTracer, NewNode, NewServer, wire.Struct(new(Application), "*"))
 
 // Config is what an application can be told. The zero Config works.
 type Config struct {
@@ -68,15 +68,18 @@ func (a *Application) Close() error {
 	return errors.Join(a.Server.Close(), a.Node.Close(), a.Transport.Close())
 }
 
-// NewNode makes a node whose ports are traced. The cleanup closes it.
-func NewNode(config Config, log ports.Log, channel ports.Channel, sessions ports.Sessions) (*app.Node, func(), error) {
+// NewTracer makes what traces a node and its server.
+func NewTracer(config Config) (*tracing.Tracer, error) {
 	if config.Tracing.Node == "" {
 		config.Tracing.Node = config.Node.Name
 	}
-	tracer, err := tracing.New(config.Tracing)
-	if err != nil {
-		return nil, nil, err
-	}
+	return tracing.New(config.Tracing)
+}
+
+// NewNode makes a node whose ports are traced. The cleanup closes it.
+func NewNode(
+	config Config, tracer *tracing.Tracer, log ports.Log, channel ports.Channel, sessions ports.Sessions,
+) (*app.Node, func(), error) {
 	config.Node.Observer = tracer.Observer(config.Node.Observer)
 	node, err := app.NewNode(tracer.Log(log), tracer.Channel(channel), sessions, config.Node)
 	if err != nil {
@@ -85,8 +88,12 @@ func NewNode(config Config, log ports.Log, channel ports.Channel, sessions ports
 	return node, func() { _ = node.Close() }, nil // Application.Close returns the error
 }
 
-// NewServer makes a Socket.IO server and attaches it to the node. The cleanup closes it.
-func NewServer(config Config, node *app.Node) (*socketio.Server, func(), error) {
+// NewServer makes a Socket.IO server, traced unless its Config has an interceptor already, and attaches it to the node.
+// The cleanup closes it.
+func NewServer(config Config, tracer *tracing.Tracer, node *app.Node) (*socketio.Server, func(), error) {
+	if config.Server.Interceptor == nil {
+		config.Server.Interceptor = tracer.Interceptor()
+	}
 	server, err := socketio.NewServer(node, config.Server)
 	if err != nil {
 		return nil, nil, err
