@@ -21,17 +21,23 @@ func Memory(ctx context.Context, config core.Config) (*core.Application, func(),
 	if err != nil {
 		return nil, nil, err
 	}
-	transport, cleanup := memory.New(config)
+	meters, cleanup, err := core.NewMeters(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	transport, cleanup2 := memory.New(config)
 	log := memory.Log(transport)
 	channel := memory.Channel(transport)
 	sessions := memory.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, tracer, log, channel, sessions)
+	node, cleanup3, err := core.NewNode(config, tracer, meters, log, channel, sessions)
 	if err != nil {
+		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, tracer, node)
+	server, cleanup4, err := core.NewServer(config, tracer, meters, node)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -42,6 +48,7 @@ func Memory(ctx context.Context, config core.Config) (*core.Application, func(),
 		Transport: transport,
 	}
 	return application, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -55,20 +62,27 @@ func Redis(ctx context.Context, config core.Config) (*core.Application, func(), 
 	if err != nil {
 		return nil, nil, err
 	}
-	transport, cleanup, err := redis.Connect(ctx, config)
+	meters, cleanup, err := core.NewMeters(config)
 	if err != nil {
+		return nil, nil, err
+	}
+	transport, cleanup2, err := redis.Connect(ctx, config)
+	if err != nil {
+		cleanup()
 		return nil, nil, err
 	}
 	log := redis.Log(transport)
 	channel := redis.Channel(transport)
 	sessions := redis.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, tracer, log, channel, sessions)
+	node, cleanup3, err := core.NewNode(config, tracer, meters, log, channel, sessions)
 	if err != nil {
+		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, tracer, node)
+	server, cleanup4, err := core.NewServer(config, tracer, meters, node)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -79,6 +93,7 @@ func Redis(ctx context.Context, config core.Config) (*core.Application, func(), 
 		Transport: transport,
 	}
 	return application, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()

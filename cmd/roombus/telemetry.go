@@ -1,13 +1,20 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"strings"
 
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/roombus/roombus/metrics"
+	"github.com/roombus/roombus/ports"
 	"github.com/roombus/roombus/tracing"
 )
 
@@ -49,9 +56,53 @@ func (t *telemetry) check() error {
 	return nil
 }
 
-// tracing is what a tracer is told.
-func (t *telemetry) tracing() tracing.Config {
-	return tracing.Config{
+// newTracer makes the node's tracer.
+func newTracer(provider trace.TracerProvider, s *settings) (*tracing.Tracer, error) {
+	t := &s.telemetry
+	return tracing.New(tracing.Config{
+		TracerProvider: provider, Node: s.name,
 		Details: t.details, Clients: clientContexts[t.clients], ClientSampled: t.clientSampled, ClientField: t.clientField,
+	})
+}
+
+// interceptor traces what clients do, if anything is traced: nothing stands around their events otherwise.
+func interceptor(tracer *tracing.Tracer) ports.Interceptor {
+	if !exportWanted(os.Getenv, "TRACES") {
+		return nil
 	}
+	return tracer.Interceptor()
+}
+
+// measure makes the meters, and serves them if they are asked for.
+func (run *server) measure(ctx context.Context, s *settings) (err error) {
+	if run.measuring, err = measure(ctx, &s.telemetry); err != nil {
+		return err
+	}
+	run.meters, err = metrics.New(metrics.Config{
+		MeterProvider: run.measuring.provider, Namespaces: s.telemetry.namespaces,
+	})
+	if err != nil {
+		return err
+	}
+	if run.measuring.scrape != nil {
+		run.scraping, err = serveMetrics(ctx, s.telemetry.metricsAddr, run.measuring.scrape, run.log)
+	}
+	return err
+}
+
+// stopMeasuring exports the last metrics, and ends the endpoint.
+func (run *server) stopMeasuring(ctx context.Context) error {
+	var errs []error
+	if run.measuring != nil {
+		if err := run.measuring.shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("export the last metrics: %w", err))
+		}
+	}
+	if run.meters != nil {
+		errs = append(errs, run.meters.Close())
+	}
+	if run.scraping != nil {
+		errs = append(errs, run.scraping.stop())
+	}
+	return errors.Join(errs...)
 }

@@ -20,17 +20,23 @@ func inMemory(ctx context.Context, config core.Config) (*chat, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	transport, cleanup := memory.New(config)
+	meters, cleanup, err := core.NewMeters(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	transport, cleanup2 := memory.New(config)
 	log := memory.Log(transport)
 	channel := memory.Channel(transport)
 	sessions := memory.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, tracer, log, channel, sessions)
+	node, cleanup3, err := core.NewNode(config, tracer, meters, log, channel, sessions)
 	if err != nil {
+		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, tracer, node)
+	server, cleanup4, err := core.NewServer(config, tracer, meters, node)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -42,6 +48,7 @@ func inMemory(ctx context.Context, config core.Config) (*chat, func(), error) {
 	}
 	mainChat := newChat(application)
 	return mainChat, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -53,20 +60,27 @@ func onRedis(ctx context.Context, config core.Config) (*chat, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	transport, cleanup, err := redis.Connect(ctx, config)
+	meters, cleanup, err := core.NewMeters(config)
 	if err != nil {
+		return nil, nil, err
+	}
+	transport, cleanup2, err := redis.Connect(ctx, config)
+	if err != nil {
+		cleanup()
 		return nil, nil, err
 	}
 	log := redis.Log(transport)
 	channel := redis.Channel(transport)
 	sessions := redis.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, tracer, log, channel, sessions)
+	node, cleanup3, err := core.NewNode(config, tracer, meters, log, channel, sessions)
 	if err != nil {
+		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, tracer, node)
+	server, cleanup4, err := core.NewServer(config, tracer, meters, node)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -78,6 +92,7 @@ func onRedis(ctx context.Context, config core.Config) (*chat, func(), error) {
 	}
 	mainChat := newChat(application)
 	return mainChat, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
