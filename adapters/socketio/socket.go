@@ -57,10 +57,17 @@ const (
 
 func newSocket(c *connection, ns *Namespace, auth domain.Value) *Socket {
 	s := &Socket{id: newSocketID(), ns: ns, conn: c, auth: auth, time: time.Now()}
-	s.ctx, s.cancel = context.WithCancel(c.engine.Context())
 	if ns.server.recovers {
 		s.recovery, s.auth = newRecovery(auth)
 	}
+	ctx := c.engine.Context()
+	if between := ns.server.config.Interceptor; between != nil {
+		ctx = between.Greet(ctx, &domain.Greeting{
+			Namespace: ns.name, Auth: s.auth,
+			Header: func(name string) string { return c.engine.Handshake().Header.Get(name) },
+		})
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.limits = c.limitsIn(ns.name)
 	return s
 }
