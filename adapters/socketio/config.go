@@ -11,6 +11,7 @@ import (
 
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/adapters/socketio/parser"
+	"github.com/roombus/roombus/ports"
 )
 
 // Config is what a server can be told. The zero Config works, with the settings of socket.io of Node.js.
@@ -43,6 +44,10 @@ type Config struct {
 	// at the same time from many goroutines. Default: the default logger of log/slog gets it,
 	// as a warning where a client is to blame, else as an error.
 	OnError func(ctx context.Context, f Failure)
+	// Interceptor, if set, stands around what the application is called for because of a client: its connecting, its
+	// events, its end where there are disconnect handlers. tracing has one. Default: nothing stands there, and costs
+	// nothing.
+	Interceptor ports.Interceptor
 	// Recovery is how clients that come back after a lost connection are treated.
 	Recovery RecoveryConfig
 	// RateLimit bounds the events that clients send. Default: no bound.

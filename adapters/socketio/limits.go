@@ -159,7 +159,7 @@ func (s *Socket) limited(p parser.Packet) bool {
 	l.dropped++
 	closes := l.config.CloseAfter > 0 && l.row >= l.config.CloseAfter
 	if closes || now.Sub(l.told) >= reportPause {
-		s.failed(event, fmt.Errorf("%w: %d dropped", ErrRateLimited, l.dropped))
+		s.failed(s.ctx, event, fmt.Errorf("%w: %d dropped", ErrRateLimited, l.dropped))
 		l.told, l.dropped = now, 0
 	}
 	switch {

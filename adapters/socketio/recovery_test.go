@@ -183,7 +183,7 @@ func TestLostInTheConnectHandlers(t *testing.T) {
 		err := lose(t, h, func() (*client, *keptSession) {
 			c, _, session := h.enter()
 			return c, session
-		}, "end")
+		}, "discard")
 		if want := "socketio: the socket is not connected\nsocketio: the socket is not connected"; err == nil || err.Error() != want {
 			t.Errorf("the handler's join and emit: %v, want ErrNotConnected twice", err)
 		}

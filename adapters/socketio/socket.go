@@ -57,10 +57,17 @@ const (
 
 func newSocket(c *connection, ns *Namespace, auth domain.Value) *Socket {
 	s := &Socket{id: newSocketID(), ns: ns, conn: c, auth: auth, time: time.Now()}
-	s.ctx, s.cancel = context.WithCancel(c.engine.Context())
 	if ns.server.recovers {
 		s.recovery, s.auth = newRecovery(auth)
 	}
+	ctx := c.engine.Context()
+	if between := ns.server.config.Interceptor; between != nil {
+		ctx = between.Greet(ctx, &domain.Greeting{
+			Namespace: ns.name, Auth: s.auth,
+			Header: func(name string) string { return c.engine.Handshake().Header.Get(name) },
+		})
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.limits = c.limitsIn(ns.name)
 	return s
 }
@@ -285,7 +292,7 @@ func (s *Socket) endNow(reason Reason, err error, how ending) (ended, waits bool
 	ns.server.counters.disconnect(reason)
 	s.reason, s.err = reason, err
 	if how == lost && s.session() != nil && !s.recovery.begun {
-		s.forget()
+		s.discard()
 	}
 	if waits = how == lost && s.session() != nil && !s.recovery.over; waits {
 		s.rooms = ns.rooms.Of(s)

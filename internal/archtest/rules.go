@@ -108,6 +108,10 @@ func rules() []rule {
 			reason: "tracing decorates the ports, whatever stands behind them; OpenTelemetry stays in it",
 		},
 		{
+			family: "metrics", ours: core, outside: []string{otel},
+			reason: "metrics decorate the ports and take numbers, whoever has counted them; OpenTelemetry's are in it alone",
+		},
+		{
 			family: "internal/payload", ours: []string{"domain"}, outside: []string{jsonExperiment},
 			notStd: []string{"net", "os", "log", "database"},
 			reason: "a codec turns values into bytes and back",
@@ -194,6 +198,7 @@ func expected() []string {
 		"internal/interop",
 		"internal/payload",
 		"internal/testkit/conformance",
+		"metrics",
 		"ports",
 		"tracing",
 	}
