@@ -22,8 +22,12 @@ type clientConfig struct {
 }
 
 // Interceptor returns what traces an edge's clients: each connecting, each event and each end is a span, under which
-// stands what the application does about it. It keeps the contract of ports.Interceptor.
+// stands what the application does about it. It keeps the contract of ports.Interceptor. It is nil, for none, when the
+// tracer is off.
 func (t *Tracer) Interceptor() ports.Interceptor {
+	if t.off {
+		return nil
+	}
 	c := &clients{tracer: t}
 	for kind := range c.names {
 		call := domain.ClientCallKind(kind)

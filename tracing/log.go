@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/ports"
 )
@@ -11,6 +13,9 @@ import (
 // Log returns a log that traces what is appended to the given one and what is read from its tail. It keeps the
 // contract of ports.Log, and ports.As finds the inner log's abilities through it.
 func (t *Tracer) Log(inner ports.Log) ports.Log {
+	if t.off {
+		return inner
+	}
 	return &tracedLog{
 		Log:     inner,
 		tracer:  t,
@@ -37,9 +42,10 @@ func (l *tracedLog) Append(ctx context.Context, m *domain.Message) (domain.Offse
 	if !isTraced(m.Kind()) {
 		return l.Log.Append(ctx, m)
 	}
-	ctx, span := l.send.start(ctx, m)
+	above := trace.SpanContextFromContext(ctx)
+	ctx, span := l.send.sending(ctx, m, above)
 	defer span.End()
-	at, err := l.Log.Append(ctx, l.tracer.withContext(ctx, m))
+	at, err := l.Log.Append(ctx, l.tracer.withContext(ctx, m, span, above))
 	switch {
 	case err != nil:
 		fail(span, err)

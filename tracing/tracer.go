@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/roombus/roombus/domain"
 )
@@ -19,10 +20,12 @@ import (
 // Config is what a tracer can be told. The zero Config works.
 type Config struct {
 	// TracerProvider makes the spans; default: OpenTelemetry's global one, which makes none until the application
-	// sets another.
+	// sets another. With that of go.opentelemetry.io/otel/trace/noop the tracer is off: it decorates nothing, and hands
+	// back what it is given.
 	TracerProvider trace.TracerProvider
 	// Propagator writes the trace's context into messages and reads it; default: W3C Trace Context and Baggage,
-	// whatever the global propagator is. All nodes of a cluster need the same.
+	// whatever the global propagator is, done in a way that costs little where nothing is recorded. All nodes of a
+	// cluster need the same.
 	Propagator propagation.TextMapPropagator
 	// Relation ties the span of a message's processing to that of its sending; default: Parent.
 	Relation Relation
@@ -80,7 +83,11 @@ type Tracer struct {
 	system     string
 	node       []attribute.KeyValue
 	details    bool
+	off        bool
 	clients    clientConfig
+	// unrecorded are the headers of what is not recorded, and belongs to no trace that anybody knows; nil where another
+	// propagator than the default is used.
+	unrecorded domain.Headers
 	request    *spans // of requests
 	requests   openRequests
 }
@@ -96,22 +103,28 @@ func New(config Config) (*Tracer, error) {
 	if config.TracerProvider == nil {
 		config.TracerProvider = otel.GetTracerProvider()
 	}
-	if config.Propagator == nil {
+	standard := config.Propagator == nil
+	if standard {
 		config.Propagator = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 	}
 	if config.System == "" {
 		config.System = "roombus"
 	}
+	_, isNoop := config.TracerProvider.(noop.TracerProvider)
 	t := &Tracer{
 		tracer:     config.TracerProvider.Tracer(scope, trace.WithSchemaURL(schemaURL)),
 		propagator: config.Propagator,
 		relation:   config.Relation,
 		system:     config.System,
 		details:    config.Details,
+		off:        isNoop,
 		clients:    clientConfig{config.Clients, config.ClientSampled, config.ClientField},
 	}
 	if config.Node != "" {
 		t.node = []attribute.KeyValue{nodeKey.String(config.Node)}
+	}
+	if standard {
+		t.unrecorded = unrecordedHeaders()
 	}
 	t.request = t.spans(requesting(), "")
 	return t, nil
@@ -129,32 +142,32 @@ const (
 // spans are the beginnings of all spans of one operation on one lane, made once: what does not differ from message to
 // message costs nothing a message.
 type spans struct {
-	tracer *Tracer
-	names  [domain.KindGoodbye + 1]string
-	starts [domain.KindGoodbye + 1][]trace.SpanStartOption
+	tracer     *Tracer
+	names      [domain.KindGoodbye + 1]string
+	start      []trace.SpanStartOption
+	attributes [domain.KindGoodbye + 1][]attribute.KeyValue
 }
 
 func (t *Tracer) spans(o operation, l lane) *spans {
-	s := &spans{tracer: t}
+	s := &spans{tracer: t, start: []trace.SpanStartOption{trace.WithSpanKind(o.kind)}}
 	for kind := domain.KindInitialHeartbeat; kind.Valid(); kind++ {
 		s.names[kind] = o.name + " " + kind.String()
-		s.starts[kind] = []trace.SpanStartOption{
-			trace.WithSpanKind(o.kind),
-			trace.WithAttributes(append(o.attributes(t.system, l, kind), t.node...)...),
-		}
+		s.attributes[kind] = append(o.attributes(t.system, l, kind), t.node...)
 	}
 	return s
 }
 
-// start begins the span of a message. Further options must not be kept by the caller.
-func (s *spans) start(ctx context.Context, m *domain.Message, more ...trace.SpanStartOption) (context.Context, trace.Span) {
+// begin begins the span of a message. The sampler knows its name and its kind; the attributes are set when it has decided
+// to record it. Further options must not be kept by the caller.
+func (s *spans) begin(ctx context.Context, m *domain.Message, more ...trace.SpanStartOption) (context.Context, trace.Span) {
 	kind := m.Kind()
-	options := s.starts[kind]
+	options := s.start
 	if len(more) > 0 {
 		options = append(slices.Clip(options), more...)
 	}
 	ctx, span := s.tracer.tracer.Start(ctx, s.names[kind], options...)
 	if span.IsRecording() {
+		span.SetAttributes(s.attributes[kind]...)
 		span.SetAttributes(destination(m.Namespace), senderKey.String(string(m.Node)))
 		if id := requestOf(m.Body); id != "" {
 			span.SetAttributes(conversation(id))
@@ -166,8 +179,27 @@ func (s *spans) start(ctx context.Context, m *domain.Message, more ...trace.Span
 	return ctx, span
 }
 
+// sending begins the span of a message that is sent. Under a span that is not recorded there is none: its context goes
+// on with the message.
+func (s *spans) sending(ctx context.Context, m *domain.Message, above trace.SpanContext) (context.Context, trace.Span) {
+	if above.IsValid() && !above.IsSampled() {
+		return ctx, nobody
+	}
+	return s.begin(ctx, m)
+}
+
+// nobody is a span that is none.
+var nobody = trace.SpanFromContext(context.Background())
+
 // received begins the span of a message that was received, at the given time (zero: now). ctx is the receiver's own.
+// What its sender has not recorded is not recorded here either, where the processing belongs to the sending.
 func (s *spans) received(ctx context.Context, m *domain.Message, at time.Time) (context.Context, trace.Span) {
+	if s.tracer.relation == Parent && s.tracer.isUnrecorded(m.Headers) {
+		if leadsOn(m.Body) {
+			ctx = s.tracer.propagator.Extract(ctx, carrier(m.Headers))
+		}
+		return ctx, nobody
+	}
 	ctx = s.tracer.propagator.Extract(ctx, carrier(m.Headers))
 	var more []trace.SpanStartOption
 	if !at.IsZero() {
@@ -179,7 +211,20 @@ func (s *spans) received(ctx context.Context, m *domain.Message, at time.Time) (
 			more = append(more, trace.WithLinks(trace.Link{SpanContext: sender}))
 		}
 	}
-	return s.start(ctx, m, more...)
+	return s.begin(ctx, m, more...)
+}
+
+// leadsOn reports whether a message can have others follow, which need its context: an answer, or what the application
+// does about it.
+func leadsOn(b domain.Body) bool {
+	switch b := b.(type) {
+	case *domain.Broadcast:
+		return b.Request != ""
+	case *domain.FetchSockets, *domain.ServerSideEmit:
+		return true
+	default:
+		return false
+	}
 }
 
 // isTraced reports whether messages of a kind have spans: those do not that nodes say without a reason.

@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"os"
 	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/roombus/roombus/metrics"
-	"github.com/roombus/roombus/ports"
 	"github.com/roombus/roombus/tracing"
 )
 
@@ -63,14 +61,6 @@ func newTracer(provider trace.TracerProvider, s *settings) (*tracing.Tracer, err
 		TracerProvider: provider, Node: s.name,
 		Details: t.details, Clients: clientContexts[t.clients], ClientSampled: t.clientSampled, ClientField: t.clientField,
 	})
-}
-
-// interceptor traces what clients do, if anything is traced: nothing stands around their events otherwise.
-func interceptor(tracer *tracing.Tracer) ports.Interceptor {
-	if !exportWanted(os.Getenv, "TRACES") {
-		return nil
-	}
-	return tracer.Interceptor()
 }
 
 // measure makes the meters, and serves them if they are asked for.
