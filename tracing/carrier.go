@@ -58,36 +58,39 @@ func (c *copier) Keys() []string {
 }
 
 // withContext is m, or a copy of it with the context of ctx in its headers: that of the sending's span, or where there is
-// none that above it.
-func (t *Tracer) withContext(ctx context.Context, m *domain.Message, span trace.Span, above trace.SpanContext) *domain.Message {
-	if t.unrecorded != nil && baggage.FromContext(ctx).Len() == 0 {
-		if sc := span.SpanContext(); sc.IsValid() {
-			return t.withTraceContext(sc, m, above.IsValid())
-		}
-		return t.withTraceContext(above, m, true)
+// none that above it. What is not recorded and belongs to no trace that anybody knows has nothing to say; numbered says
+// that its receivers see by its number that it is of a node that would say it otherwise.
+func (t *Tracer) withContext(
+	ctx context.Context, m *domain.Message, span trace.Span, above trace.SpanContext, numbered bool,
+) *domain.Message {
+	if t.unrecorded == nil || baggage.FromContext(ctx).Len() > 0 {
+		c := copier{original: m.Headers}
+		t.propagator.Inject(ctx, &c)
+		return withHeaders(m, c.changed)
 	}
-	c := copier{original: m.Headers}
-	t.propagator.Inject(ctx, &c)
-	return withHeaders(m, c.changed)
-}
-
-// withTraceContext is withContext for the default propagator where there is no baggage. What is not recorded, and belongs
-// to no trace that anybody else knows, needs no id of its own: it only has to say that it is not recorded, so that no
-// receiver begins a trace of it.
-func (t *Tracer) withTraceContext(sc trace.SpanContext, m *domain.Message, known bool) *domain.Message {
+	known := above.IsValid() && above.TraceID() != t.none.TraceID()
+	sc := span.SpanContext()
+	if !sc.IsValid() {
+		sc = above
+	}
 	switch {
-	case !sc.IsValid():
+	case known || sc.IsSampled():
+		changed := make(domain.Headers, len(m.Headers)+2)
+		maps.Copy(changed, m.Headers)
+		changed[traceparent] = encodeTraceparent(sc)
+		if state := sc.TraceState().String(); state != "" {
+			changed[tracestate] = state
+		}
+		return withHeaders(m, changed)
+	case numbered:
 		return m
-	case !sc.IsSampled() && !known && len(m.Headers) == 0:
+	case len(m.Headers) == 0:
 		return withHeaders(m, t.unrecorded)
+	default:
+		changed := maps.Clone(m.Headers)
+		maps.Copy(changed, t.unrecorded)
+		return withHeaders(m, changed)
 	}
-	changed := make(domain.Headers, len(m.Headers)+2)
-	maps.Copy(changed, m.Headers)
-	changed[traceparent] = encodeTraceparent(sc)
-	if state := sc.TraceState().String(); state != "" {
-		changed[tracestate] = state
-	}
-	return withHeaders(m, changed)
 }
 
 // withHeaders is a copy of m with other headers; m itself for none.
@@ -121,12 +124,11 @@ func encodeTraceparent(sc trace.SpanContext) string {
 	return string(text[:])
 }
 
-// unrecordedHeaders are headers of a context of no trace, which is not recorded.
-func unrecordedHeaders() domain.Headers {
+// noContext is a context of no trace, which is not recorded.
+func noContext() trace.SpanContext {
 	var id [24]byte
 	_, _ = rand.Read(id[:]) // never fails
-	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID(id[:16]), SpanID: trace.SpanID(id[16:])})
-	return domain.Headers{traceparent: encodeTraceparent(sc)}
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID(id[:16]), SpanID: trace.SpanID(id[16:])})
 }
 
 // isUnrecorded reports whether headers say that what they are of is not recorded. Of what is none of the usual form it

@@ -44,7 +44,7 @@ func (c *tracedChannel) Send(ctx context.Context, to domain.NodeID, m *domain.Me
 	above := trace.SpanContextFromContext(ctx)
 	ctx, span := c.send.sending(ctx, m, above)
 	defer span.End()
-	err := c.Channel.Send(ctx, to, c.tracer.withContext(ctx, m, span, above))
+	err := c.Channel.Send(ctx, to, c.tracer.withContext(ctx, m, span, above, false))
 	if err != nil {
 		fail(span, err)
 	}

@@ -76,6 +76,9 @@ func (c *clients) Begin(ctx context.Context, call domain.ClientCall) (context.Co
 			ctx = trace.ContextWithRemoteSpanContext(ctx, c.judged(ctx, remote, kind))
 		}
 	}
+	if above := trace.SpanContextFromContext(ctx); !above.IsValid() && !c.tracer.begins() {
+		return trace.ContextWithSpanContext(ctx, c.tracer.none), noEnd
+	}
 	ctx, span := c.tracer.tracer.Start(ctx, c.names[kind], options...)
 	if !span.IsRecording() {
 		return ctx, noEnd
@@ -128,6 +131,9 @@ func (c *clients) contextOf(ctx context.Context, call *domain.ClientCall) trace.
 func (c *clients) judged(ctx context.Context, remote trace.SpanContext, kind int) trace.SpanContext {
 	if c.tracer.clients.sampled {
 		return remote
+	}
+	if !c.tracer.begins() {
+		return remote.WithTraceFlags(remote.TraceFlags().WithSampled(false))
 	}
 	_, probe := c.tracer.tracer.Start(ctx, c.names[kind], append(slices.Clip(c.starts[kind]), trace.WithNewRoot())...)
 	return remote.WithTraceFlags(remote.TraceFlags().WithSampled(probe.SpanContext().IsSampled()))

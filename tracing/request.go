@@ -30,6 +30,9 @@ const maxAckEvents = 64
 // beginRequest begins the span of a request. One that is not recorded costs nothing further.
 func (t *Tracer) beginRequest(ctx context.Context, r *domain.RequestBegun) context.Context {
 	s := t.request
+	if !trace.SpanContextFromContext(ctx).IsValid() && !t.begins() {
+		return trace.ContextWithSpanContext(ctx, t.none)
+	}
 	ctx, span := s.tracer.tracer.Start(ctx, s.names[r.Kind], s.start...)
 	if !span.IsRecording() {
 		return ctx

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -36,6 +37,10 @@ type Config struct {
 	// Details adds to the spans what is personal or of high cardinality: rooms, socket ids and event names, and the words
 	// of errors that the application has returned. Payloads are in no span in any case. Default: they are left out.
 	Details bool
+	// Share is the part of the traces that begin here which are begun at all; the others cost next to nothing, because the
+	// provider's sampler is not asked. What belongs to a trace of somebody else is not its affair. A provider whose sampler
+	// takes all that has no parent (the default) then records this share. 0 and 1 are all.
+	Share float64
 	// Clients says what becomes of the trace context that a client sends; default: ClientParent.
 	Clients ClientContext
 	// ClientSampled lets clients decide what is recorded: the sampled flag of their context counts, as far as the
@@ -85,8 +90,10 @@ type Tracer struct {
 	details    bool
 	off        bool
 	clients    clientConfig
-	// unrecorded are the headers of what is not recorded, and belongs to no trace that anybody knows; nil where another
-	// propagator than the default is used.
+	share      float64 // zero for all
+	// none is the context of what is not recorded, and belongs to no trace that anybody knows; unrecorded are its headers,
+	// nil where another propagator than the default is used.
+	none       trace.SpanContext
 	unrecorded domain.Headers
 	request    *spans // of requests
 	requests   openRequests
@@ -99,6 +106,9 @@ func New(config Config) (*Tracer, error) {
 	}
 	if config.Clients > ClientIgnored {
 		return nil, fmt.Errorf("tracing.Config: Clients is %d; it must be ClientParent, ClientLink or ClientIgnored", config.Clients)
+	}
+	if !(config.Share >= 0 && config.Share <= 1) {
+		return nil, fmt.Errorf("tracing.Config: Share is %v; it must be between 0 and 1", config.Share)
 	}
 	if config.TracerProvider == nil {
 		config.TracerProvider = otel.GetTracerProvider()
@@ -123,8 +133,12 @@ func New(config Config) (*Tracer, error) {
 	if config.Node != "" {
 		t.node = []attribute.KeyValue{nodeKey.String(config.Node)}
 	}
+	if config.Share > 0 && config.Share < 1 {
+		t.share = config.Share
+	}
+	t.none = noContext()
 	if standard {
-		t.unrecorded = unrecordedHeaders()
+		t.unrecorded = domain.Headers{traceparent: encodeTraceparent(t.none)}
 	}
 	t.request = t.spans(requesting(), "")
 	return t, nil
@@ -182,11 +196,14 @@ func (s *spans) begin(ctx context.Context, m *domain.Message, more ...trace.Span
 // sending begins the span of a message that is sent. Under a span that is not recorded there is none: its context goes
 // on with the message.
 func (s *spans) sending(ctx context.Context, m *domain.Message, above trace.SpanContext) (context.Context, trace.Span) {
-	if above.IsValid() && !above.IsSampled() {
+	if above.IsValid() && !above.IsSampled() || !above.IsValid() && !s.tracer.begins() {
 		return ctx, nobody
 	}
 	return s.begin(ctx, m)
 }
+
+// begins decides whether a trace that could begin here does.
+func (t *Tracer) begins() bool { return t.share == 0 || rand.Float64() < t.share }
 
 // nobody is a span that is none.
 var nobody = trace.SpanFromContext(context.Background())
@@ -194,24 +211,42 @@ var nobody = trace.SpanFromContext(context.Background())
 // received begins the span of a message that was received, at the given time (zero: now). ctx is the receiver's own.
 // What its sender has not recorded is not recorded here either, where the processing belongs to the sending.
 func (s *spans) received(ctx context.Context, m *domain.Message, at time.Time) (context.Context, trace.Span) {
-	if s.tracer.relation == Parent && s.tracer.isUnrecorded(m.Headers) {
-		if leadsOn(m.Body) {
-			ctx = s.tracer.propagator.Extract(ctx, carrier(m.Headers))
-		}
-		return ctx, nobody
+	t := s.tracer
+	if t.relation == Parent && t.isSilent(m) {
+		return trace.ContextWithSpanContext(ctx, t.none), nobody
 	}
-	ctx = s.tracer.propagator.Extract(ctx, carrier(m.Headers))
+	ctx = t.propagator.Extract(ctx, carrier(m.Headers))
+	sender := trace.SpanContextFromContext(ctx)
+	switch {
+	case t.relation == Parent && sender.IsValid() && !sender.IsSampled() && t.unrecorded != nil:
+		return ctx, nobody
+	case (t.relation == Link || !sender.IsValid()) && !t.begins():
+		return trace.ContextWithSpanContext(ctx, t.none), nobody
+	}
 	var more []trace.SpanStartOption
 	if !at.IsZero() {
 		more = append(more, trace.WithTimestamp(at))
 	}
-	if s.tracer.relation == Link {
+	if t.relation == Link {
 		more = append(more, trace.WithNewRoot())
-		if sender := trace.SpanContextFromContext(ctx); sender.IsValid() {
+		if sender.IsValid() {
 			more = append(more, trace.WithLinks(trace.Link{SpanContext: sender}))
 		}
 	}
 	return s.begin(ctx, m, more...)
+}
+
+// skips reports whether nothing is to be done for a message that was received: its sender has not recorded it, and it
+// leads to nothing that would need its context.
+func (s *spans) skips(m *domain.Message) bool {
+	t := s.tracer
+	return t.relation == Parent && (t.isSilent(m) || t.isUnrecorded(m.Headers) && !leadsOn(m.Body))
+}
+
+// isSilent reports whether a message says by having no context that its sender has not recorded it: a node of ours, whose
+// messages are numbered. Node.js servers have none, and never say anything of traces.
+func (t *Tracer) isSilent(m *domain.Message) bool {
+	return t.unrecorded != nil && m.Publisher != "" && m.Headers[traceparent] == ""
 }
 
 // leadsOn reports whether a message can have others follow, which need its context: an answer, or what the application

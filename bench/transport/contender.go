@@ -68,7 +68,12 @@ var contenders = []contender{
 		publisher: decoratedPublisher(spansOff), receiver: decoratedReceiver(spansOff),
 	},
 	{
-		name: "roombus-spans-1pct", title: "roombus: two nodes, 1 % of the traces recorded", maxLength: usualLength, asked: true,
+		name: "roombus-spans-1pct", title: "roombus: two nodes, 1 % of the traces, by Share", maxLength: usualLength, asked: true,
+		publisher: decoratedPublisher(spansShared(0.01)), receiver: decoratedReceiver(spansShared(0.01)),
+	},
+	{
+		name: "roombus-spans-sampler", title: "roombus: two nodes, 1 % of the traces, by the SDK's sampler", maxLength: usualLength,
+		asked:     true,
 		publisher: decoratedPublisher(spansSampled(0.01)), receiver: decoratedReceiver(spansSampled(0.01)),
 	},
 	{

@@ -28,12 +28,21 @@ func spansOff() (decorators, error) {
 	return tracing.New(tracing.Config{TracerProvider: noop.NewTracerProvider(), Node: "bench"})
 }
 
-// spansSampled traces a part of what begins; spans are batched as for an export, and thrown away.
+// spansSampled has the provider's sampler take a part of what begins; spans are batched as for an export, and thrown away.
 func spansSampled(part float64) decoration {
 	return func() (decorators, error) {
 		return tracing.New(tracing.Config{Node: "bench", TracerProvider: sdktrace.NewTracerProvider(
 			sdktrace.WithBatcher(discard{}), sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(part))),
 		)})
+	}
+}
+
+// spansShared has the tracer itself begin a part of what could begin.
+func spansShared(part float64) decoration {
+	return func() (decorators, error) {
+		return tracing.New(tracing.Config{
+			Node: "bench", Share: part, TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithBatcher(discard{})),
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"strings"
 
@@ -58,7 +59,7 @@ func (t *telemetry) check() error {
 func newTracer(provider trace.TracerProvider, s *settings) (*tracing.Tracer, error) {
 	t := &s.telemetry
 	return tracing.New(tracing.Config{
-		TracerProvider: provider, Node: s.name,
+		TracerProvider: provider, Node: s.name, Share: shareWanted(os.Getenv),
 		Details: t.details, Clients: clientContexts[t.clients], ClientSampled: t.clientSampled, ClientField: t.clientField,
 	})
 }

@@ -51,3 +51,19 @@ func TestWhenTracesAreWanted(t *testing.T) {
 		}
 	}
 }
+
+func TestARatioOfTheEnvironmentIsTheTracersShare(t *testing.T) {
+	for _, test := range []struct {
+		sampler, arg string
+		want         float64
+	}{
+		{"parentbased_traceidratio", "0.01", 0.01}, {"parentbased_traceidratio", "", 0}, {"parentbased_traceidratio", "nonsense", 0},
+		{"parentbased_traceidratio", "0", 0}, {"parentbased_traceidratio", "1", 0}, {"parentbased_traceidratio", "NaN", 0},
+		{"traceidratio", "0.01", 0}, {"", "0.01", 0},
+	} {
+		env := map[string]string{"OTEL_TRACES_SAMPLER": test.sampler, "OTEL_TRACES_SAMPLER_ARG": test.arg}
+		if got := shareWanted(func(name string) string { return env[name] }); got != test.want {
+			t.Errorf("%v: %v, want %v", env, got, test.want)
+		}
+	}
+}
