@@ -30,7 +30,11 @@ func traces(ctx context.Context) (provider trace.TracerProvider, shutdown func(c
 	if err != nil {
 		return nil, nil, err
 	}
-	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(origin))
+	options := []sdktrace.TracerProviderOption{sdktrace.WithBatcher(exporter), sdktrace.WithResource(origin)}
+	if shareWanted(os.Getenv) > 0 {
+		options = append(options, sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())))
+	}
+	p := sdktrace.NewTracerProvider(options...)
 	return p, p.Shutdown, nil
 }
 
@@ -56,4 +60,17 @@ func exportWanted(env func(string) string, signal string) bool {
 		return exporter != "none"
 	}
 	return env("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || env("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT") != ""
+}
+
+// shareWanted is the ratio of a parentbased_traceidratio sampler that the environment asks for; zero for anything else. The
+// tracer then takes it as its Share, which means the same and is cheaper: what does not begin is not even asked for.
+func shareWanted(env func(string) string) float64 {
+	if env("OTEL_TRACES_SAMPLER") != "parentbased_traceidratio" {
+		return 0
+	}
+	ratio, err := strconv.ParseFloat(env("OTEL_TRACES_SAMPLER_ARG"), 64)
+	if err != nil || !(ratio > 0 && ratio < 1) {
+		return 0 // OpenTelemetry's own sampler deals with it
+	}
+	return ratio
 }
