@@ -137,13 +137,13 @@ func isSessionID(text string) bool {
 
 // comeBack gives a client its session again that asks for it and can have it; otherwise nil, and the client gets a new
 // one. It runs before anybody else knows the socket.
-func (s *Socket) comeBack() ports.Comeback {
+func (s *Socket) comeBack(ctx context.Context) ports.Comeback {
 	r := s.recovery
 	if r == nil || !r.asked {
 		return nil
 	}
 	var back ports.Comeback
-	back, r.outcome = s.ns.server.node.Recover(s.ctx, s.ns.name, r.id, r.seen, s.supersede)
+	back, r.outcome = s.ns.server.node.Recover(ctx, s.ns.name, r.id, r.seen, s.supersede)
 	if r.outcome.Outcome != domain.Recovered {
 		return nil
 	}
@@ -167,7 +167,7 @@ const (
 
 // catchUp tells a client that it has its session again, sends what it has missed as fast as it reads, and makes the
 // socket a member of its namespace. It reports false when the client is gone, or has to go.
-func (s *Socket) catchUp(back ports.Comeback) bool {
+func (s *Socket) catchUp(ctx context.Context, back ports.Comeback) bool {
 	if !s.resume(back.Session()) {
 		return false
 	}
@@ -179,7 +179,7 @@ func (s *Socket) catchUp(back ports.Comeback) bool {
 	if config.QueuePackets > 0 {
 		part = min(part, config.QueuePackets/2*smallestPacket)
 	}
-	done, err := s.replay(back, part)
+	done, err := s.replay(ctx, back, part)
 	switch {
 	case done:
 		return s.recovery.entered
@@ -210,21 +210,21 @@ func (s *Socket) resume(private domain.SessionID) bool {
 
 // replay sends part after part, until the rest fits into the connection's queue at once, at the socket's place in the
 // namespace.
-func (s *Socket) replay(back ports.Comeback, part int) (entered bool, err error) {
+func (s *Socket) replay(ctx context.Context, back ports.Comeback, part int) (entered bool, err error) {
 	for {
-		if err := s.conn.engine.Drained(s.ctx, part); err != nil {
+		if err := s.conn.engine.Drained(ctx, part); err != nil {
 			return false, err
 		}
-		entered, err := back.Enter(s.ctx, part, s.reenter)
+		entered, err := back.Enter(ctx, part, s.reenter)
 		if entered || err != nil {
 			return entered, err
 		}
-		missed, err := back.Next(s.ctx, part)
+		missed, err := back.Next(ctx, part)
 		if err != nil {
 			return false, err
 		}
 		for _, d := range missed {
-			if err := s.conn.engine.Drained(s.ctx, part); err != nil {
+			if err := s.conn.engine.Drained(ctx, part); err != nil {
 				return false, err
 			}
 			s.write(s.ns.frame(d))
