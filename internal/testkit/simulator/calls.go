@@ -24,7 +24,8 @@ func (c *calls) Go(f func()) {
 func (c *calls) done() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.many--; c.many == 0 && c.none != nil {
+	c.many--
+	if c.many == 0 && c.none != nil {
 		close(c.none)
 		c.none = nil
 	}
