@@ -306,7 +306,7 @@ func (n *Node) superseded(ns *namespace, order *domain.Disconnect) (sockets int)
 		sockets++
 		r.mu.Lock()
 		var lost func()
-		if r.state != recordEnded && !r.ordering { // else its end is still to be done
+		if r.state != recordEnded && (r.deleted == nil || r.isDeleted) { // else its end is still to be done
 			lost = r.gone()
 		}
 		r.mu.Unlock()
