@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roombus/roombus/adapters/socketio/engineio"
@@ -49,6 +52,9 @@ type Server struct {
 	// recovers says that the node keeps sessions.
 	recovers bool
 	counters counters
+	observed observed
+	// annotator is nil for none.
+	annotator atomic.Pointer[Annotator]
 	// running counts the goroutines of sockets.
 	running sync.WaitGroup
 
@@ -121,13 +127,41 @@ func (io *Server) Of(name string) *Namespace {
 	io.mu.Unlock()
 	ns.begin()
 	if !ok {
-		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
-		defer cancel()
-		if err := io.node.Open(ctx, name); err != nil {
-			io.fail(ctx, Failure{Namespace: name, Err: err})
-		}
+		io.announce(name)
 	}
 	return ns
+}
+
+// ErrNamespaceExists says that there is a namespace of that name already.
+var ErrNamespaceExists = errors.New("socketio: there is a namespace of that name already")
+
+// Make makes a namespace as Of does, but for one that must not be there yet, ErrNamespaceExists, and that clients can
+// connect to only when prepare has returned: so that there is no moment in which nobody asks who they are, also when the
+// server is at work already. prepare registers its handlers. It is no child of a [ParentNamespace].
+func (io *Server) Make(name string, prepare func(ns *Namespace)) (*Namespace, error) {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	ns := newNamespace(io, name)
+	prepare(ns)
+	io.mu.Lock()
+	if _, exists := io.namespaces[name]; exists {
+		io.mu.Unlock()
+		return nil, fmt.Errorf("%w: %s", ErrNamespaceExists, name)
+	}
+	io.namespaces[name] = ns
+	io.mu.Unlock()
+	io.announce(name)
+	return ns, nil
+}
+
+// announce has the node join a namespace.
+func (io *Server) announce(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	defer cancel()
+	if err := io.node.Open(ctx, name); err != nil {
+		io.fail(ctx, Failure{Namespace: name, Err: err})
+	}
 }
 
 // made makes a namespace that stays: a child of a parent whose pattern its name matches, as in Node.js. The server's lock
@@ -143,6 +177,13 @@ func (io *Server) made(name string) *Namespace {
 	ns := newNamespace(io, name)
 	io.namespaces[name] = ns
 	return ns
+}
+
+// Namespaces are those that there are on this node, in no order.
+func (io *Server) Namespaces() []*Namespace {
+	io.mu.RLock()
+	defer io.mu.RUnlock()
+	return slices.Collect(maps.Values(io.namespaces))
 }
 
 func (io *Server) lookup(namespace string) (*Namespace, bool) {
@@ -175,6 +216,9 @@ func (io *Server) Connections() int { return io.engine.Len() }
 
 // EngineStats counts connections: how they began, were refused, and ended, and which limits they met. It is Stats().Engine.
 func (io *Server) EngineStats() engineio.Stats { return io.engine.Stats() }
+
+// CountTraffic has packets and bytes counted from now on, for Stats().Engine.Traffic. See engineio.Server.CountTraffic.
+func (io *Server) CountTraffic() { io.engine.CountTraffic() }
 
 // lastOrders bounds how long Close waits for what was emitted before it.
 const lastOrders = time.Second

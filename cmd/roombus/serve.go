@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/roombus/roombus/adapters/socketio"
+	"github.com/roombus/roombus/adapters/socketio/admin"
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/app"
 	numbers "github.com/roombus/roombus/app/di/measure"
@@ -41,7 +43,7 @@ func serveCommand(args []string, env func(string) (string, bool), stdout, stderr
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	veil := newVeil(s.redis)
+	veil := newVeil(s.redis, s.admin.password)
 	return veil.error(serve(ctx, stop, &s, s.logger(veil.writer(stderr))))
 }
 
@@ -63,6 +65,7 @@ type server struct {
 	node      *app.Node
 	pulse     *pulse
 	transport *transport
+	admin     *admin.Admin // nil without
 	traces    func(context.Context) error
 	measuring *measuring
 	meters    *metrics.Meters
@@ -156,6 +159,9 @@ func (run *server) join(ctx context.Context, s *settings) error {
 	}
 	run.meters.Read(numbers.Of(run.node, run.io))
 	(&demo{io: run.io, node: run.node, report: observer}).register()
+	if run.admin, err = s.admin.serve(run.io, s.name, run.transport.logins, observer); err != nil {
+		return err
+	}
 	handler, err := run.handler(s)
 	if err != nil {
 		return err
@@ -178,7 +184,8 @@ func (s *settings) cors() *engineio.CORS {
 	if len(s.corsOrigins) == 0 {
 		return nil
 	}
-	return &engineio.CORS{Origins: s.corsOrigins}
+	// The Admin UI asks with credentials, which browsers refuse where all origins may.
+	return &engineio.CORS{Origins: s.corsOrigins, Credentials: s.admin.on() && !slices.Contains(s.corsOrigins, "*")}
 }
 
 // handler routes clients, the page and the health endpoints.
@@ -193,7 +200,7 @@ func (run *server) handler(s *settings) (http.Handler, error) {
 	mux.Handle("GET /{$}", index)
 	mux.Handle("GET /assets/", assets)
 	health(mux, run.pulse)
-	return mux, nil
+	return mux, s.admin.files(mux)
 }
 
 // stop closes what was opened, in the order that loses least: the clients are sent elsewhere, then the node leaves the
@@ -204,6 +211,9 @@ func (run *server) stop(ctx context.Context) error {
 	}
 	drain, cancel := drainTime(ctx)
 	defer cancel()
+	if run.admin != nil {
+		_ = run.admin.Close() // is always nil
+	}
 	errs := []error{run.stopClients(drain)}
 	if run.node != nil {
 		if err := run.node.Drain(drain); err != nil {

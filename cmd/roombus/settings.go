@@ -32,6 +32,7 @@ type settings struct {
 	logFormat       string
 	shutdownTimeout time.Duration
 	telemetry       telemetry
+	admin           adminSettings
 }
 
 // origins is a flag that may be given several times, and that takes several values with commas between them.
@@ -71,6 +72,7 @@ func (s *settings) flags() *flag.FlagSet {
 	f.StringVar(&s.logFormat, "log-format", "text", "the `format` of the logs: text or json")
 	f.DurationVar(&s.shutdownTimeout, "shutdown-timeout", 10*time.Second, "how `long` an orderly stop may take")
 	s.telemetry.flags(f)
+	s.admin.flags(f)
 	return f
 }
 
@@ -163,7 +165,7 @@ func (s *settings) check() error {
 	if slices.Contains([]string{"/assets/", "/healthz/", "/readyz/"}, s.path) {
 		return wrong("--path is %q, which is taken; choose another one", s.path)
 	}
-	return nil
+	return s.admin.check(s.path)
 }
 
 // writeHelp lists the flags.

@@ -37,7 +37,9 @@ type Server struct {
 	running  sync.WaitGroup
 	open     atomic.Int64
 	counters counters
-	flusher  flusher
+	// traffic is nil while nobody wants messages counted.
+	traffic atomic.Pointer[traffic]
+	flusher flusher
 }
 
 // NewServer returns a server that tells h of its connections. The error names
