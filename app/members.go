@@ -41,6 +41,22 @@ func (n *Node) Nodes(namespace string) []domain.Member {
 	return nodes
 }
 
+// Member is one of Nodes, looked up by its id.
+func (n *Node) Member(namespace string, id domain.NodeID) (domain.Member, bool) {
+	if id == n.id {
+		return n.self(), true
+	}
+	n.mu.RLock()
+	ns, ok := n.namespaces[namespace]
+	n.mu.RUnlock()
+	if !ok {
+		return domain.Member{}, false
+	}
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	return ns.members.Member(id)
+}
+
 // self is this node as others see it.
 func (n *Node) self() domain.Member {
 	n.mu.RLock()
