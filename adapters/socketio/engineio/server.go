@@ -31,6 +31,9 @@ type Server struct {
 
 	// closing ends the waiting for clients that may never come again.
 	closing chan struct{}
+	// elsewhere ends what Config.Elsewhere waits for.
+	elsewhere    context.Context //nolint:containedctx // the server's lifetime, no caller's
+	endElsewhere context.CancelFunc
 	// running counts requests, connections, readers and writers. It is added
 	// to only under mu before Close, or by someone who is counted already, so
 	// that Close's Wait misses nobody.
@@ -55,6 +58,7 @@ func NewServer(h Handler, cfg Config) (*Server, error) {
 		closing: make(chan struct{}),
 	}
 	s.flusher.server = s
+	s.elsewhere, s.endElsewhere = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -112,6 +116,7 @@ func (s *Server) Close() error {
 			c.Close(ReasonServerShuttingDown)
 		}
 		close(s.closing)
+		s.endElsewhere()
 	}
 	s.running.Wait()
 	return nil
@@ -132,7 +137,7 @@ func (s *Server) enter() bool {
 // and open. The error says why there can be none now. The caller is counted as
 // running.
 func (s *Server) register(r *http.Request) (*Conn, error) {
-	c := &Conn{id: newID(), server: s, handshake: packHandshake(r, time.Now()), done: make(chan struct{})}
+	c := &Conn{id: newID() + s.config.IDSuffix, server: s, handshake: packHandshake(r, time.Now()), done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -165,6 +170,9 @@ func (s *Server) lookup(id string) *Conn {
 	defer s.mu.RUnlock()
 	return s.conns[id]
 }
+
+// idAlphabet is what ids are made of.
+const idAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // newID returns 20 characters of URL-safe base64 from 15 random bytes, as
 // engine.io's ids are.
