@@ -71,7 +71,9 @@ const (
 	// that has just started waits until settleTime after its start, since it has to hear of all others.
 	ownerPatience = 250 * time.Millisecond
 	settleTime    = 2 * time.Second
-	ownerLook     = 20 * time.Millisecond
+	ownerLook     = 50 * time.Millisecond
+	// maxWaiting is how many requests may wait for such nodes: anybody can make up the id of one.
+	maxWaiting = 1_000
 )
 
 // forwarder passes requests on, and takes those of others.
@@ -85,6 +87,7 @@ type forwarder struct {
 	report    func(err error)
 
 	out, in, refused, failed atomic.Uint64
+	waiting                  atomic.Int64 // requests whose owner is not known
 	refusals, failures       brake
 	tunnels                  tunnels
 }
@@ -247,6 +250,10 @@ func (f *forwarder) find(ctx context.Context, owner domain.NodeID) (address stri
 	address = f.address(owner)
 	if address != "" {
 		return address, true
+	}
+	defer f.waiting.Add(-1)
+	if f.waiting.Add(1) > maxWaiting {
+		return "", false
 	}
 	self, _ := f.node.Member(ownerNamespace, f.self)
 	patience := max(ownerPatience, settleTime-time.Since(self.Info.StartedAt))

@@ -41,14 +41,14 @@ type stop struct {
 }
 
 // stops starts nodes that know each other, at addresses of this machine. change may be nil.
-func stops(t *testing.T, count int, change func(i int, c *socketio.Config)) []*stop {
+func stops(t testing.TB, count int, change func(i int, c *socketio.Config)) []*stop {
 	t.Helper()
 	return stopsBehind(t, count, nil, change)
 }
 
 // stopsBehind is stops, with listeners that are wrapped.
 func stopsBehind(
-	t *testing.T, count int, wrap func(net.Listener) net.Listener, change func(i int, c *socketio.Config),
+	t testing.TB, count int, wrap func(net.Listener) net.Listener, change func(i int, c *socketio.Config),
 ) []*stop {
 	t.Helper()
 	cluster := inmemory.New(inmemory.Config{})
@@ -77,7 +77,7 @@ func stopsBehind(
 }
 
 func startStop(
-	t *testing.T, cluster *inmemory.Cluster, wrap func(net.Listener) net.Listener, change func(c *socketio.Config),
+	t testing.TB, cluster *inmemory.Cluster, wrap func(net.Listener) net.Listener, change func(c *socketio.Config),
 ) *stop {
 	t.Helper()
 	transport := cluster.Member()

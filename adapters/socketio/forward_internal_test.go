@@ -72,6 +72,26 @@ func TestForwardPatience(t *testing.T) {
 	})
 }
 
+// TestForwardPatienceHasRoom: not everybody who makes up an id of a node may wait for it.
+func TestForwardPatienceHasRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := testForwarder(t, &elsewhereNode{since: time.Now().Add(-time.Hour)})
+		for range maxWaiting {
+			go f.find(t.Context(), "0000000000000001")
+		}
+		synctest.Wait()
+		began := time.Now()
+		if _, found := f.find(t.Context(), "0000000000000001"); found || time.Since(began) != 0 {
+			t.Errorf("found %v after %s, want nothing at once", found, time.Since(began))
+		}
+		time.Sleep(ownerPatience)
+		synctest.Wait()
+		if got := f.waiting.Load(); got != 0 {
+			t.Errorf("%d wait, want nobody", got)
+		}
+	})
+}
+
 // TestForwardBrake: a report a second, and how many were held back.
 func TestForwardBrake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
