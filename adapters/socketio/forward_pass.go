@@ -50,7 +50,7 @@ func (f *forwarder) pass(w http.ResponseWriter, r *http.Request, address string)
 	r = r.WithContext(r.Context()) // not the caller's own
 	r.Body = p.body
 	(&httputil.ReverseProxy{
-		Rewrite: p.rewrite, Transport: f.transport, FlushInterval: -1, ErrorLog: quiet,
+		Rewrite: p.rewrite, Transport: f.transport, FlushInterval: -1, ErrorLog: quiet, BufferPool: bursts,
 		ModifyResponse: p.answered,
 		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { p.err = err },
 	}).ServeHTTP(w, r)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -90,15 +91,11 @@ func (t *tunnel) close() {
 // comes.
 func (t *tunnel) copy(to io.Writer, from io.Reader) error {
 	small := make([]byte, tunnelBuffer)
-	var big *[]byte
+	buffer := small
 	stalled := time.AfterFunc(tunnelStall, t.close)
 	defer stalled.Stop()
 	for {
 		stalled.Stop()
-		buffer := small
-		if big != nil {
-			buffer = *big
-		}
 		n, err := from.Read(buffer)
 		if n > 0 {
 			stalled.Reset(tunnelStall)
@@ -109,17 +106,32 @@ func (t *tunnel) copy(to io.Writer, from io.Reader) error {
 		if err != nil {
 			return err
 		}
-		switch full := n == len(buffer); {
-		case full && big == nil:
-			big, _ = bursts.Get().(*[]byte) // nothing else is in it
-		case !full && big != nil:
-			bursts.Put(big)
-			big = nil
+		switch full, borrowed := n == len(buffer), len(buffer) > tunnelBuffer; {
+		case full && !borrowed:
+			buffer = bursts.Get()
+		case !full && borrowed:
+			bursts.Put(buffer)
+			buffer = small
 		}
 	}
 }
 
-var bursts = sync.Pool{New: func() any { b := make([]byte, tunnelBurst); return &b }}
+// bursts are the buffers of tunnels and of answers while they are passed on.
+var bursts httputil.BufferPool = &burstPool{}
+
+// burstPool is a httputil.BufferPool.
+type burstPool struct{ pool sync.Pool }
+
+// Get returns a buffer of tunnelBurst bytes.
+func (p *burstPool) Get() []byte {
+	if b, ok := p.pool.Get().(*[tunnelBurst]byte); ok {
+		return b[:]
+	}
+	return make([]byte, tunnelBurst)
+}
+
+// Put gives one back.
+func (p *burstPool) Put(b []byte) { p.pool.Put((*[tunnelBurst]byte)(b)) }
 
 // pass passes on what one side sends, and when that has ended, gives the other a while to say the rest.
 func (t *tunnel) pass(to io.Writer, from io.Reader) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/roombus/roombus/adapters/socketio"
 )
@@ -23,9 +24,12 @@ func (s *settings) checkForward() error {
 	case s.advertise == "":
 		return errors.New("--forward-secret is given without --advertise: other nodes cannot pass on requests to this one without " +
 			"its address; give both or neither")
-	case len(s.forwardSecret) < minForwardSecret:
-		return fmt.Errorf("--forward-secret has %d characters; it must have at least %d (`openssl rand -hex 32` makes one)",
-			len(s.forwardSecret), minForwardSecret)
+	}
+	for _, secret := range s.forwardSecrets() {
+		if len(secret) < minForwardSecret {
+			return fmt.Errorf("--forward-secret has %d characters; it must have at least %d (`openssl rand -hex 32` makes one), and so "+
+				"must each of several", len(secret), minForwardSecret)
+		}
 	}
 	host, port, err := net.SplitHostPort(s.advertise)
 	if err != nil || host == "" {
@@ -41,6 +45,14 @@ func (s *settings) checkForward() error {
 	return nil
 }
 
+// forwardSecrets are the secrets of --forward-secret; the first signs.
+func (s *settings) forwardSecrets() []string {
+	if s.forwardSecret == "" {
+		return nil
+	}
+	return strings.Split(s.forwardSecret, ",")
+}
+
 // advertised puts the port that the server listens on in place of port 0.
 func advertised(advertise string, listens net.Addr) string {
 	host, port, err := net.SplitHostPort(advertise)
@@ -53,10 +65,11 @@ func advertised(advertise string, listens net.Addr) string {
 
 // forward is what the server is told of it; nil where it is off.
 func (s *settings) forward() *socketio.Forward {
-	if s.forwardSecret == "" {
+	secrets := s.forwardSecrets()
+	if secrets == nil {
 		return nil
 	}
-	return &socketio.Forward{Secret: s.forwardSecret}
+	return &socketio.Forward{Secret: secrets[0], OldSecrets: secrets[1:]}
 }
 
 // sayForwarded logs how much of the clients' traffic has come to the wrong node, if that is passed on.

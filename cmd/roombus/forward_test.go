@@ -18,6 +18,7 @@ func TestForwardSettings(t *testing.T) {
 		"no secret":        {[]string{"--advertise", "10.0.0.1:3000"}, nil, []string{"--advertise", "without --forward-secret"}},
 		"a short secret":   {[]string{"--advertise", "10.0.0.1:3000", "--forward-secret", "geheim"}, nil, []string{"6 characters", "32"}},
 		"in the variable":  {[]string{"--advertise", "10.0.0.1:3000"}, []string{"ROOMBUS_FORWARD_SECRET=geheim"}, []string{"6 characters"}},
+		"a short second":   {[]string{"--advertise", "10.0.0.1:3000", "--forward-secret", forwardSecret + ","}, nil, []string{"0 characters", "each"}},
 		"no port":          {[]string{"--advertise", "10.0.0.1", "--forward-secret", forwardSecret}, nil, []string{"--advertise", "host:port"}},
 		"no host":          {[]string{"--advertise", ":3000", "--forward-secret", forwardSecret}, nil, []string{"--advertise", "host:port"}},
 		"a port by name":   {[]string{"--advertise", "host:http", "--forward-secret", forwardSecret}, nil, []string{"--advertise", "number"}},
@@ -35,6 +36,16 @@ func TestForwardSettings(t *testing.T) {
 				t.Errorf("the secret is shown: %s", o.stderr)
 			}
 		})
+	}
+}
+
+func TestForwardSecrets(t *testing.T) {
+	if got := (&settings{}).forward(); got != nil {
+		t.Errorf("without a secret: %+v", got)
+	}
+	s := settings{forwardSecret: "new,old,older"}
+	if got := s.forward(); got.Secret != "new" || len(got.OldSecrets) != 2 || got.OldSecrets[1] != "older" {
+		t.Errorf("the secrets are %+v", got)
 	}
 }
 

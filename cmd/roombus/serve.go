@@ -40,7 +40,7 @@ func serveCommand(args []string, env func(string) (string, bool), stdout, stderr
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	veil := newVeil(s.redis, s.forwardSecret)
+	veil := newVeil(s.redis, s.forwardSecrets()...)
 	return veil.error(serve(ctx, stop, &s, s.logger(veil.writer(stderr))))
 }
 

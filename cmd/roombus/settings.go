@@ -66,7 +66,7 @@ func (s *settings) flags() *flag.FlagSet {
 	f.StringVar(&s.path, "path", "/socket.io/", "the `path` at which clients connect")
 	f.Var(&s.corsOrigins, "cors-origin", "an `origin` whose pages may connect, such as https://example.com, or * for all; may be given several times")
 	f.StringVar(&s.advertise, "advertise", "", "the `host:port` at which other nodes reach this one; port 0 is the one that it listens on")
-	f.StringVar(&s.forwardSecret, "forward-secret", "", "a `secret` of all nodes, of 32 characters or more: requests that a balancer has sent to the wrong node are passed on to the right one, so that it need not be sticky; needs --advertise")
+	f.StringVar(&s.forwardSecret, "forward-secret", "", "a `secret` of all nodes, of 32 characters or more: requests that a balancer has sent to the wrong node are passed on to the right one, so that it need not be sticky; needs --advertise; further ones behind commas are accepted from others, for the time in which it is changed")
 	f.DurationVar(&s.heartbeat, "heartbeat-interval", 5*time.Second, "the `pause` between two heartbeats to the other nodes")
 	f.DurationVar(&s.heartbeatLimit, "heartbeat-timeout", 10*time.Second, "the `silence` after which another node counts as lost")
 	f.DurationVar(&s.recovery, "recovery", 2*time.Minute, "for how `long` a client that has lost its connection can come back into its rooms and get what it has missed, or 0 for not at all; on or off in all nodes")

@@ -2,6 +2,8 @@ package endtoend
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -161,6 +163,42 @@ func TestRoundRobinWithoutStickySessions(t *testing.T) {
 	}
 	if out < wanderers || in < wanderers {
 		t.Errorf("%d requests were passed on by the nodes that were not killed, and %d reached them; want some for each client", out, in)
+	}
+}
+
+// TestRoundRobinNeedsForwarding is what the test above would see if nothing were passed on: what Node.js does.
+func TestRoundRobinNeedsForwarding(t *testing.T) {
+	redis := realredis.Start(t)
+	var log journal
+	a, b := serve(t, "a", redis.URL(), &log), serve(t, "b", redis.URL(), &log)
+	balancer := nginx.Start(t, documented(t, []string{a.addr, b.addr}))
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	get := func(query string) (int, string) {
+		t.Helper()
+		response, err := (&http.Client{Transport: transport}).Get(balancer.URL() + "/socket.io/?EIO=4&transport=polling" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(text)
+	}
+	status, open := get("")
+	sid := openPacket.FindStringSubmatch(open)
+	if status != http.StatusOK || sid == nil {
+		t.Fatalf("the handshake was answered %d %s", status, open)
+	}
+	if status, text := get("&sid=" + sid[1]); status != http.StatusBadRequest || text != `{"code":1,"message":"Session ID unknown"}` {
+		t.Errorf("the poll at the other node was answered %d %s, want 400 and code 1", status, text)
+	}
+	a.stop(t)
+	b.stop(t)
+	if lines := log.passedOn(); len(lines) > 0 {
+		t.Errorf("requests were passed on: %+v", lines)
 	}
 }
 
