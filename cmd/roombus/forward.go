@@ -27,8 +27,12 @@ func (s *settings) checkForward() error {
 	}
 	for _, secret := range s.forwardSecrets() {
 		if len(secret) < minForwardSecret {
-			return fmt.Errorf("--forward-secret has %d characters; it must have at least %d (`openssl rand -hex 32` makes one), and so "+
-				"must each of several", len(secret), minForwardSecret)
+			several := ""
+			if n := len(s.forwardSecrets()); n > 1 {
+				several = fmt.Sprintf("; commas make it %d secrets, of which each must", n)
+			}
+			return fmt.Errorf("--forward-secret has %d characters; it must have at least %d (`openssl rand -hex 32` makes one)%s",
+				len(secret), minForwardSecret, several)
 		}
 	}
 	host, port, err := net.SplitHostPort(s.advertise)

@@ -18,7 +18,7 @@ func TestForwardSettings(t *testing.T) {
 		"no secret":        {[]string{"--advertise", "10.0.0.1:3000"}, nil, []string{"--advertise", "without --forward-secret"}},
 		"a short secret":   {[]string{"--advertise", "10.0.0.1:3000", "--forward-secret", "geheim"}, nil, []string{"6 characters", "32"}},
 		"in the variable":  {[]string{"--advertise", "10.0.0.1:3000"}, []string{"ROOMBUS_FORWARD_SECRET=geheim"}, []string{"6 characters"}},
-		"a short second":   {[]string{"--advertise", "10.0.0.1:3000", "--forward-secret", forwardSecret + ","}, nil, []string{"0 characters", "each"}},
+		"a short second":   {[]string{"--advertise", "10.0.0.1:3000", "--forward-secret", forwardSecret + ","}, nil, []string{"0 characters", "2 secrets"}},
 		"no port":          {[]string{"--advertise", "10.0.0.1", "--forward-secret", forwardSecret}, nil, []string{"--advertise", "host:port"}},
 		"no host":          {[]string{"--advertise", ":3000", "--forward-secret", forwardSecret}, nil, []string{"--advertise", "host:port"}},
 		"a port by name":   {[]string{"--advertise", "host:http", "--forward-secret", forwardSecret}, nil, []string{"--advertise", "number"}},

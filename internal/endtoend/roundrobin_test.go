@@ -112,7 +112,7 @@ func TestRoundRobinWithoutStickySessions(t *testing.T) {
 	var addrs []string
 	for i := range 3 {
 		n := serve(t, fmt.Sprint("node ", i+1), redis.URL(), &log,
-			"--advertise", "127.0.0.1:0", "--forward-secret", "for this test, and of some length")
+			"--advertise", "127.0.0.1:0", "--forward-secret", "a secret for this test with some length")
 		nodes, addrs = append(nodes, n), append(addrs, n.addr)
 	}
 	balancer := nginx.Start(t, documented(t, addrs))
