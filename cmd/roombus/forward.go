@@ -82,6 +82,6 @@ func (run *server) sayForwarded() {
 		return
 	}
 	if n := run.io.Stats().Forward; n != (socketio.ForwardStats{}) {
-		run.log.Info("requests were passed on", "to_others", n.Out, "from_others", n.In, "refused", n.Refused, "failed", n.Failed)
+		run.log.Info("requests were passed on", "out", n.Out, "in", n.In, "refused", n.Refused, "failed", n.Failed)
 	}
 }

@@ -85,7 +85,7 @@ func (c *chatter) round() {
 	for i, client := range c.clients {
 		heard := make([]string, 0, len(c.clients))
 		for range c.clients {
-			heard = append(heard, fmt.Sprintf("%s", client.Wait(nodejs.Named("message")).Args))
+			heard = append(heard, client.Wait(nodejs.Named("message")).Args.String())
 		}
 		switch {
 		case i == 0:
@@ -158,8 +158,8 @@ func TestRoundRobinWithoutStickySessions(t *testing.T) {
 
 	out, in := 0, 0
 	for _, l := range log.passedOn() {
-		out, in = out+l.ToOthers, in+l.FromOthers
-		t.Logf("%s has passed on %d requests, and got %d from others; %d could not be passed on", l.Node, l.ToOthers, l.FromOthers, l.Failed)
+		out, in = out+l.Out, in+l.In
+		t.Logf("%s has passed on %d requests, and got %d from others; %d could not be passed on", l.Node, l.Out, l.In, l.Failed)
 	}
 	if out < wanderers || in < wanderers {
 		t.Errorf("%d requests were passed on by the nodes that were not killed, and %d reached them; want some for each client", out, in)

@@ -36,11 +36,11 @@ type logLine struct {
 	Outcome string    `json:"outcome"`
 	Reason  string    `json:"reason"`
 	Socket  string    `json:"socket"`
-	// ToOthers and FromOthers are requests that were passed on.
-	ToOthers   int    `json:"to_others"`
-	FromOthers int    `json:"from_others"`
-	Failed     int    `json:"failed"`
-	Node       string `json:"-"`
+	// Out and In are requests that were passed on.
+	Out    int    `json:"out"`
+	In     int    `json:"in"`
+	Failed int    `json:"failed"`
+	Node   string `json:"-"`
 }
 
 func (j *journal) add(l logLine) {

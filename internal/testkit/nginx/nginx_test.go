@@ -20,7 +20,7 @@ func TestBalancer(t *testing.T) {
 	var servers []string
 	for range 2 {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) }))
-		defer server.Close()
+		t.Cleanup(server.Close)
 		servers = append(servers, server.Listener.Addr().String())
 	}
 	balancer := nginx.Start(t, fmt.Sprintf(`
