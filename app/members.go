@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,6 +56,13 @@ func (n *Node) Member(namespace string, id domain.NodeID) (domain.Member, bool) 
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	return ns.members.Member(id)
+}
+
+// Namespaces are the names of the namespaces that this node knows, in no order.
+func (n *Node) Namespaces() []string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return slices.Collect(maps.Keys(n.namespaces))
 }
 
 // self is this node as others see it.

@@ -106,6 +106,9 @@ func (r *Rooms[S]) Of(s S) []string {
 	return names
 }
 
+// Count is the number of rooms that have a socket.
+func (r *Rooms[S]) Count() int { return len(r.rooms) }
+
 // In reports whether a socket is in a room.
 func (r *Rooms[S]) In(s S, name string) bool {
 	in, ok := r.rooms[name]

@@ -2,7 +2,7 @@ package tracing
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -14,6 +14,9 @@ import (
 // Observer returns an observer that puts into the trace what the core reports, and then tells the given one, which may
 // be nil.
 func (t *Tracer) Observer(next ports.Observer) ports.Observer {
+	if t.off {
+		return next
+	}
 	return &observer{tracer: t, next: next}
 }
 
@@ -22,10 +25,22 @@ type observer struct {
 	next   ports.Observer
 }
 
-var _ ports.Decorator = (*observer)(nil)
+var (
+	_ ports.Decorator       = (*observer)(nil)
+	_ ports.RequestObserver = (*observer)(nil)
+)
 
 // Unwrap returns the next observer; nil if there is none.
 func (o *observer) Unwrap() any { return o.next }
+
+// BeginRequest begins the request's span. It ends with domain.RequestDone.
+func (o *observer) BeginRequest(ctx context.Context, r domain.RequestBegun) context.Context {
+	ctx = o.tracer.beginRequest(ctx, &r)
+	if next, ok := ports.As[ports.RequestObserver](o.next); ok {
+		ctx = next.BeginRequest(ctx, r)
+	}
+	return ctx
+}
 
 // Observe puts e into the trace.
 func (o *observer) Observe(ctx context.Context, e domain.Event) {
@@ -38,19 +53,23 @@ func (o *observer) Observe(ctx context.Context, e domain.Event) {
 func (o *observer) record(ctx context.Context, e domain.Event) {
 	switch e := e.(type) {
 	case *domain.Delivered:
-		trace.SpanFromContext(ctx).SetAttributes(socketsKey.Int(e.Sockets))
+		reached(ctx, e.Sockets)
 	case *domain.Applied:
-		trace.SpanFromContext(ctx).SetAttributes(socketsKey.Int(e.Sockets))
+		reached(ctx, e.Sockets)
 	case *domain.Answered:
 		o.answered(ctx, e)
 	case *domain.RequestDone:
-		o.requestDone(ctx, e)
+		o.tracer.requests.done(ctx, e)
 	case *domain.Gap:
 		o.note(ctx, "gap", nil, streamKey.String(e.Stream), messageID(e.Next), lostKey.Int64(int64(e.Lost)))
 	case *domain.Reset:
 		o.note(ctx, "reset", nil, streamKey.String(e.Stream), reasonKey.String(e.Reason))
 	case *domain.BadEntry:
 		o.note(ctx, "bad entry", e.Err, streamKey.String(e.Stream), messageID(e.Offset))
+	case *domain.TransportLost:
+		o.note(ctx, "transport lost", e.Err, streamKey.String(e.Stream))
+	case *domain.TransportFound:
+		o.note(ctx, "transport found", nil, streamKey.String(e.Stream), awayKey.Float64(e.Away.Seconds()))
 	case *domain.Repeated:
 		o.note(ctx, "repeat", nil, streamKey.String(e.Stream), messageID(e.Offset))
 	case *domain.MemberChanged:
@@ -63,6 +82,10 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 	case *domain.RecoveryEnded:
 		o.note(ctx, "recovery "+e.Recovery.Outcome.String(), nil,
 			destination(e.Namespace), reasonKey.String(e.Recovery.Reason), replayedKey.Int(e.Replayed))
+	case *domain.DrainBegun:
+		o.note(ctx, "drain begins", nil)
+	case *domain.DrainEnded:
+		o.drained(ctx, e)
 	case *domain.SessionsFailed:
 		o.note(ctx, "sessions failed", e.Err)
 	case *domain.LogTooShort:
@@ -74,35 +97,29 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 	}
 }
 
-// answered makes the span of an answer that came over a lane. A node's answer to itself is an event on the span in
-// which it was given.
-func (o *observer) answered(ctx context.Context, e *domain.Answered) {
-	if a, ok := answerIn(ctx); ok {
-		a.counts(ctx)
-		return
-	}
+// reached notes on the span of a message to how many sockets it went.
+func reached(ctx context.Context, sockets int) {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		span.AddEvent("answer", trace.WithAttributes(
-			senderKey.String(string(e.From)), conversation(e.Request), kindKey.String(e.Kind.String())))
+		span.SetAttributes(socketsKey.Int(sockets))
 	}
 }
 
-// requestDone is an event on the span of who asked. Without such a span only a partial result is worth one.
-func (o *observer) requestDone(ctx context.Context, e *domain.RequestDone) {
-	if e.Err == nil && !trace.SpanFromContext(ctx).IsRecording() {
-		return
+// answered makes the span of an answer that came over a lane, and an event on the request's.
+func (o *observer) answered(ctx context.Context, e *domain.Answered) {
+	if a, ok := answerIn(ctx); ok {
+		a.counts(ctx)
 	}
-	attributes := []attribute.KeyValue{
-		destination(e.Namespace), kindKey.String(e.Kind.String()), conversation(e.Request), answersKey.Int(e.Answers),
+	o.tracer.requests.answered(e)
+}
+
+// drained is the span of a drain that is over.
+func (o *observer) drained(ctx context.Context, e *domain.DrainEnded) {
+	now := time.Now()
+	_, span := o.tracer.tracer.Start(ctx, "drain", trace.WithTimestamp(now.Add(-e.Took)), trace.WithAttributes(o.tracer.node...))
+	if e.Err != nil {
+		fail(span, e.Err)
 	}
-	if partial, ok := errors.AsType[*domain.PartialError](e.Err); ok {
-		missing := make([]string, len(partial.Missing))
-		for i, id := range partial.Missing {
-			missing[i] = string(id)
-		}
-		attributes = append(attributes, missingKey.StringSlice(missing))
-	}
-	o.note(ctx, "request done", e.Err, attributes...)
+	span.End(trace.WithTimestamp(now))
 }
 
 // note is an event on the span of ctx while that goes on, else a short span.

@@ -25,7 +25,8 @@ type tail struct {
 
 	// The rest is guarded by the cluster's lock.
 	cursors map[*stream]*cursor
-	turn    int // the stream that is looked at first, so that all get their turn
+	turn    int  // the stream that is looked at first, so that all get their turn
+	handing bool // an entry was taken, and its handler has not returned
 }
 
 // cursor is how far a tail has read a stream.
@@ -37,6 +38,8 @@ type cursor struct {
 	unknownLoss bool
 	// told is when the handler was told that the cursor stands at the tail; zero when it must be told.
 	told time.Time
+	// lost is since when the connection is cut, as the handler was told; zero when it has it.
+	lost time.Time
 }
 
 func newTail(m *Member, h ports.LogHandler) *tail {
@@ -135,13 +138,17 @@ func (t *tail) next() (*domain.Entry, domain.Notice) {
 	c := t.member.cluster
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t.member.held || t.member.cut || t.member.frozen {
+	t.handing = false
+	if t.member.held || t.member.frozen {
 		return nil, nil
+	}
+	if notice := t.lostOrFound(); notice != nil || t.member.cut {
+		return nil, notice
 	}
 	for i := range c.order {
 		s := c.order[(t.turn+i)%len(c.order)]
 		if entry, notice := t.read(s); entry != nil || notice != nil {
-			t.turn = (t.turn + i + 1) % len(c.order)
+			t.turn, t.handing = (t.turn+i+1)%len(c.order), entry != nil
 			return entry, notice
 		}
 	}
@@ -153,6 +160,36 @@ func (t *tail) next() (*domain.Entry, domain.Notice) {
 		}
 	}
 	return nil, nil
+}
+
+// behind is how many entries the tail has not taken yet, in all streams. The caller holds the lock.
+func (t *tail) behind() (entries int64) {
+	if t.handing {
+		entries = 1
+	}
+	for s, cur := range t.cursors {
+		if cur.epoch == t.member.cluster.epoch {
+			entries += int64(s.length() - cur.next)
+		}
+	}
+	return entries
+}
+
+// lostOrFound is what is to be said of the connection, one stream at a time. The caller holds the lock.
+func (t *tail) lostOrFound() domain.Notice {
+	for _, s := range t.member.cluster.order {
+		switch cur, ok := t.cursors[s]; {
+		case !ok:
+		case t.member.cut && cur.lost.IsZero():
+			cur.lost = time.Now()
+			return &domain.TransportLost{Stream: s.name, Since: cur.lost, Err: errCut}
+		case !t.member.cut && !cur.lost.IsZero():
+			away := time.Since(cur.lost)
+			cur.lost = time.Time{}
+			return &domain.TransportFound{Stream: s.name, Away: away}
+		}
+	}
+	return nil
 }
 
 // read takes the next step in a stream.

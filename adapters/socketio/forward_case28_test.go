@@ -21,7 +21,7 @@ func TestCase28_AForwardedRequestIsSigned(t *testing.T) {
 	v := newWanderer(t)
 	v.open(owner)
 	target := v.query("polling")
-	good := mark(secret, http.MethodPost, target, "192.0.2.1:7", time.Now())
+	good := signed(secret, http.MethodPost, target, "192.0.2.1:7", time.Now())
 	parts := strings.Split(good, ".")
 	with := func(i int, text string) string {
 		changed := append([]string(nil), parts...)
@@ -48,12 +48,12 @@ func TestCase28_AForwardedRequestIsSigned(t *testing.T) {
 		"half a signature":      {marks: []string{with(3, parts[3][:20])}, says: "not signed"},
 		"another client":        {marks: []string{with(2, "MTI3LjAuMC4xOjE")}, says: "not signed"},
 		"another time":          {marks: []string{with(1, parts[1]+"0")}, says: "not signed"},
-		"another secret":        {marks: []string{mark(secret+"x", "POST", target, "", time.Now())}, says: "not signed"},
-		"another method":        {marks: []string{mark(secret, "GET", target, "", time.Now())}, says: "not signed"},
+		"another secret":        {marks: []string{signed(secret+"x", "POST", target, "", time.Now())}, says: "not signed"},
+		"another method":        {marks: []string{signed(secret, "GET", target, "", time.Now())}, says: "not signed"},
 		"another query":         {marks: []string{good}, target: target + "&x=1", says: "not signed"},
 		"another path":          {marks: []string{good}, target: "/x" + target, says: "not signed"},
-		"yesterday":             {marks: []string{mark(secret, "POST", target, "", time.Now().Add(-24*time.Hour))}, says: "apart"},
-		"tomorrow":              {marks: []string{mark(secret, "POST", target, "", time.Now().Add(24*time.Hour))}, says: "apart"},
+		"yesterday":             {marks: []string{signed(secret, "POST", target, "", time.Now().Add(-24*time.Hour))}, says: "apart"},
+		"tomorrow":              {marks: []string{signed(secret, "POST", target, "", time.Now().Add(24*time.Hour))}, says: "apart"},
 		"another handshake": {
 			marks: []string{"1.0.AA.AA"}, method: http.MethodGet, target: "/socket.io/?EIO=4&transport=polling", says: "not signed",
 		},
@@ -98,7 +98,7 @@ func TestCase28_NothingIsPassedOnTwice(t *testing.T) {
 	all := stops(t, 2, nil)
 	v := newWanderer(t)
 	v.open(all[0])
-	v.header.Set("Roombus-Forwarded", mark(secret, http.MethodGet, v.query("polling"), "192.0.2.1:7", time.Now()))
+	v.header.Set("Roombus-Forwarded", signed(secret, http.MethodGet, v.query("polling"), "192.0.2.1:7", time.Now()))
 	v.wantRefused(all[1])
 	if out, in := all[1].Stats().Forward, all[0].Stats().Forward; out.Out != 0 || out.In != 1 || in.In != 0 {
 		t.Errorf("the node counts %+v, the owner %+v", out, in)

@@ -274,8 +274,8 @@ func (s *stop) failure(t testing.TB) error {
 	return f.Err
 }
 
-// mark signs a request as a node does, written down from the description of the header.
-func mark(key, method, target, client string, at time.Time) string {
+// signed signs a request as a node does, written down from the description of the header.
+func signed(key, method, target, client string, at time.Time) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	stamp, from := fmt.Sprint(at.UnixMilli()), encode([]byte(client))
 	mac := hmac.New(sha256.New, []byte(key))

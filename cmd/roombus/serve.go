@@ -21,7 +21,8 @@ import (
 	"github.com/roombus/roombus/adapters/socketio"
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/app"
-	"github.com/roombus/roombus/tracing"
+	numbers "github.com/roombus/roombus/app/di/measure"
+	"github.com/roombus/roombus/metrics"
 )
 
 // startTimeout bounds how long joining the cluster may take.
@@ -63,6 +64,9 @@ type server struct {
 	pulse     *pulse
 	transport *transport
 	traces    func(context.Context) error
+	measuring *measuring
+	meters    *metrics.Meters
+	scraping  *scraping
 }
 
 // serve runs a server until ctx ends. release is called then, so that the next signal ends the process.
@@ -95,7 +99,7 @@ func serve(ctx context.Context, release func(), s *settings, log *slog.Logger) e
 func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	listener, err := listen(ctx, s.addr)
+	listener, err := listen(ctx, "--addr", s.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -114,39 +118,45 @@ func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) 
 func (run *server) join(ctx context.Context, s *settings) error {
 	observer := &report{log: run.log}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		observer.braked(context.Background(), "traces could not be exported", "error", err)
+		observer.braked(context.Background(), "traces or metrics could not be exported", "error", err)
 	}))
 	provider, shutdown, err := traces(ctx)
 	if err != nil {
 		return err
 	}
 	run.traces = shutdown
-	tracer, err := tracing.New(tracing.Config{TracerProvider: provider, Node: s.name})
+	tracer, err := newTracer(provider, s)
 	if err != nil {
+		return err
+	}
+	if err := run.measure(ctx, s); err != nil {
 		return err
 	}
 	if run.transport, err = openTransport(ctx, s, run.log); err != nil {
 		return err
 	}
 	run.pulse = newPulse(run.transport.log)
-	run.node, err = app.NewNode(tracer.Log(run.pulse), tracer.Channel(run.transport.channel), run.transport.sessions, app.Config{
+	log, channel := tracer.Log(run.meters.Log(run.pulse)), tracer.Channel(run.meters.Channel(run.transport.channel))
+	run.node, err = app.NewNode(log, channel, run.transport.sessions, app.Config{
 		Name:              s.name,
 		Version:           version(),
 		Address:           s.advertise,
 		HeartbeatInterval: s.heartbeat,
 		HeartbeatTimeout:  s.heartbeatLimit,
 		Recovery:          app.Recovery{Window: s.recovery},
-		Observer:          tracer.Observer(observer),
+		Observer:          tracer.Observer(run.meters.Observer(observer)),
 	})
 	if err != nil {
 		return err
 	}
 	run.io, err = socketio.NewServer(run.node, socketio.Config{
 		Path: s.path, OnError: observer.failed, Forward: s.forward(), Engine: engineio.Config{CORS: s.cors()},
+		Interceptor: tracer.Interceptor(),
 	})
 	if err != nil {
 		return err
 	}
+	run.meters.Read(numbers.Of(run.node, run.io))
 	(&demo{io: run.io, node: run.node, report: observer}).register()
 	handler, err := run.handler(s)
 	if err != nil {
@@ -205,6 +215,7 @@ func (run *server) stop(ctx context.Context) error {
 	if run.transport != nil {
 		errs = append(errs, run.transport.close())
 	}
+	errs = append(errs, run.stopMeasuring(ctx))
 	if run.traces != nil {
 		if err := run.traces(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("export the last traces: %w", err))
@@ -260,18 +271,18 @@ func within(limit time.Duration, f func(context.Context) error) error {
 	}
 }
 
-// listen listens on an address, or says in a sentence why it cannot.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
+// listen listens on the address of a flag, or says in a sentence why it cannot.
+func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
 	case err == nil:
 		return listener, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("listen on %s: another process has this port; choose another one with --addr", addr)
+		return nil, fmt.Errorf("listen on %s: another process has this port; choose another one with %s", addr, flag)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("listen on %s: this port needs more rights; choose one above 1023 with --addr", addr)
+		return nil, fmt.Errorf("listen on %s: this port needs more rights; choose one above 1023 with %s", addr, flag)
 	default:
-		return nil, fmt.Errorf("--addr %q: %w", addr, err)
+		return nil, fmt.Errorf("%s %q: %w", flag, addr, err)
 	}
 }
 
