@@ -19,6 +19,8 @@ import (
 
 // node is what the server needs of the node whose edge it is: an *app.Node. Its methods do what those say.
 type node interface {
+	ID() domain.NodeID
+	Member(namespace string, id domain.NodeID) (domain.Member, bool)
 	Attach(e ports.Edge) error
 	Open(ctx context.Context, namespace string) error
 	Broadcast(ctx context.Context, namespace string, t domain.Target, p domain.Packet) (domain.Offset, error)
@@ -55,6 +57,8 @@ type Server struct {
 	observed observed
 	// annotator is nil for none.
 	annotator atomic.Pointer[Annotator]
+	// forward is nil when nothing is passed on to other nodes.
+	forward *forwarder
 	// running counts the goroutines of sockets.
 	running sync.WaitGroup
 
@@ -94,6 +98,14 @@ func NewServer(node node, config Config) (*Server, error) {
 		dynamicNames: make(map[string]struct{}),
 		connections:  make(map[*connection]struct{}),
 		done:         make(chan struct{}),
+	}
+	if config.Forward != nil {
+		if io.forward, err = newForwarder(node, config.Forward, io.forwardFailed); err != nil {
+			return nil, err
+		}
+		if err := io.forward.plug(&config.Engine); err != nil {
+			return nil, err
+		}
 	}
 	io.engine, err = engineio.NewServer(opener{io}, config.Engine)
 	if err != nil {
@@ -207,6 +219,12 @@ func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if io.forward != nil {
+		var ok bool
+		if r, ok = io.forward.admit(w, r); !ok {
+			return
+		}
+	}
 	io.engine.ServeHTTP(w, r)
 }
 
@@ -251,8 +269,16 @@ func (io *Server) close() {
 		c.shut(ReasonServerShuttingDown, nil)
 	}
 	_ = io.engine.Close() // is always nil
+	if io.forward != nil {
+		io.forward.close()
+	}
 	io.finishHooks()
 	io.running.Wait()
+}
+
+// forwardFailed tells the application of a request that was not passed on, or not accepted.
+func (io *Server) forwardFailed(err error) {
+	io.fail(context.Background(), Failure{Event: "forward", Err: err})
 }
 
 // fail tells the application of a failure.

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// veil hides the password of a URL in all that the program says, whoever put it there. The nil veil hides nothing.
+// veil hides secrets, such as the password of a URL, in all that the program says, whoever put it there. The nil veil hides nothing.
 type veil struct{ replace *strings.Replacer }
 
 const veiled = "xxxxx"
@@ -32,6 +32,9 @@ func newVeil(secretURL string, others ...string) *veil {
 				secrets = append(secrets, form, veiled)
 			}
 		}
+	}
+	for _, secret := range others {
+		add(secret)
 	}
 	if match := userinfo.FindStringSubmatch(secretURL); match != nil {
 		add(match[1])

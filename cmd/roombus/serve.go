@@ -43,7 +43,7 @@ func serveCommand(args []string, env func(string) (string, bool), stdout, stderr
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	veil := newVeil(s.redis, s.admin.password)
+	veil := newVeil(s.redis, append(s.forwardSecrets(), s.admin.password)...)
 	return veil.error(serve(ctx, stop, &s, s.logger(veil.writer(stderr))))
 }
 
@@ -106,6 +106,7 @@ func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) 
 	if err != nil {
 		return nil, err
 	}
+	s.advertise = advertised(s.advertise, listener.Addr())
 	run := &server{log: log, served: make(chan error, 1)}
 	if err := run.join(ctx, s); err != nil {
 		return nil, errors.Join(err, listener.Close(), within(s.shutdownTimeout, run.stop))
@@ -142,6 +143,7 @@ func (run *server) join(ctx context.Context, s *settings) error {
 	run.node, err = app.NewNode(log, channel, run.transport.sessions, app.Config{
 		Name:              s.name,
 		Version:           version(),
+		Address:           s.advertise,
 		HeartbeatInterval: s.heartbeat,
 		HeartbeatTimeout:  s.heartbeatLimit,
 		Recovery:          app.Recovery{Window: s.recovery},
@@ -151,7 +153,7 @@ func (run *server) join(ctx context.Context, s *settings) error {
 		return err
 	}
 	run.io, err = socketio.NewServer(run.node, socketio.Config{
-		Path: s.path, OnError: observer.failed, Engine: engineio.Config{CORS: s.cors()},
+		Path: s.path, OnError: observer.failed, Forward: s.forward(), Engine: engineio.Config{CORS: s.cors()},
 		Interceptor: tracer.Interceptor(),
 	})
 	if err != nil {
@@ -251,6 +253,7 @@ func (run *server) stopClients(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("send the clients elsewhere: %w", err))
 		}
 	}
+	run.sayForwarded()
 	if run.http != nil {
 		// What is left are pages that are being loaded, and connections that have not asked for anything yet, for which
 		// Shutdown would wait five seconds.

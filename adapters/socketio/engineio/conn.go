@@ -75,7 +75,8 @@ type Conn struct {
 // too little to grow stale.
 const volatileBytes = 16 << 10
 
-// ID returns the connection's id: 20 characters of URL-safe base64, random.
+// ID returns the connection's id: 20 characters of URL-safe base64, random, and
+// Config.IDSuffix.
 func (c *Conn) ID() string { return c.id }
 
 // Handshake returns what is known of the request that opened the connection. It
