@@ -19,8 +19,9 @@ type Config struct {
 	// Path is how the path of a request must end to be answered, whatever the prefix; others get 404. The final
 	// slash may be missing in a request. "/" answers all. Default: "/socket.io/", where the official clients look.
 	Path string
-	// Client has the files of the official client, to be served beside Path as Node.js does: /socket.io/socket.io.js,
-	// socket.io.min.js, socket.io.esm.min.js, socket.io.msgpack.min.js and their source maps, those that are there. It is the
+	// Client has the files of the official client, to be served beside Path as Node.js does, compressed with gzip for who
+	// takes that: /socket.io/socket.io.js, socket.io.min.js, socket.io.esm.min.js, socket.io.msgpack.min.js (whose parser
+	// the server does not have) and their source maps, those that are there. It is the
 	// folder client-dist of the npm package socket.io, as os.DirFS or embed.FS. They are read once, by NewServer. Default:
 	// none are served.
 	Client fs.FS

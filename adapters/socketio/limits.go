@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // ErrRateLimited says that a client sent more events than [RateLimit] allows. What was too many is dropped; where an ack
@@ -165,7 +166,7 @@ func (s *Socket) limited(p parser.Packet) bool {
 	case closes:
 		s.conn.close(ReasonForcedServerClose, ErrRateLimited)
 	case p.HasID:
-		if f, err := ackFrame(s.ns.name, p.ID, Args{errorValue(publicText(ErrRateLimited))}); err == nil {
+		if f, err := ackFrame(s.ns.name, p.ID, Args{handlers.ErrorValue(publicText(ErrRateLimited))}); err == nil {
 			s.send(f)
 		}
 	}

@@ -54,8 +54,10 @@ func TestParentNamespace(t *testing.T) {
 	}
 	c.send("40/dynamic-x,", "40/dynamic-666,")
 	c.want(`44/dynamic-x,{"message":"Invalid namespace"}`, `44/dynamic-666,{"message":"not there"}`)
-	c.send(`42/dynamic-2,1["special"]`, `42/dynamic-1,1["special"]`)
-	c.want(`43/dynamic-2,1["yes"]`, `43/dynamic-1,1[{"error":"unknown event"}]`)
+	c.send(`42/dynamic-2,1["special"]`)
+	c.want(`43/dynamic-2,1["yes"]`)
+	c.send(`42/dynamic-1,1["special"]`)
+	c.want(`43/dynamic-1,1[{"error":"unknown event"}]`)
 	if err := p.Emit(t.Context(), "all", 1); err != nil {
 		t.Fatal(err)
 	}
@@ -172,23 +174,25 @@ func TestDynamicNamespacesAreLimited(t *testing.T) {
 
 // The official client meets children on two nodes.
 func TestInteropDynamicNamespaces(t *testing.T) {
-	nodes := startCluster(t, 2, socketio.Config{RemoveEmptyNamespaces: true})
-	for _, n := range nodes {
-		p := n.OfPattern(numbered)
-		socketio.On(p, "say", func(ctx context.Context, s *socketio.Socket, what string) error {
-			_, err := s.Namespace().Emit(ctx, "said", what)
-			return err
-		})
-	}
-	clients := nodejs.StartClients(t)
-	options := nodejs.ConnectOptions{Namespace: "/dynamic-7"}
-	alice := clients.Connect("alice", nodes[0].url, options)
-	bob := clients.Connect("bob", nodes[1].url, options)
-	alice.Emit("say", "hello")
-	wantArgs(t, "bob", bob.Wait(nodejs.Named("said")).Args, nil, `["hello"]`)
-	options.Namespace = "/static-7"
-	carol := clients.Dial("carol", nodes[0].url, options)
-	if e := carol.Wait(nodejs.OfKind(nodejs.ConnectError)); e.Reason != "Invalid namespace" {
-		t.Errorf("refused with %q", e.Reason)
-	}
+	eachClient(t, func(t *testing.T, version nodejs.ClientVersion) {
+		nodes := startCluster(t, 2, socketio.Config{RemoveEmptyNamespaces: true})
+		for _, n := range nodes {
+			p := n.OfPattern(numbered)
+			socketio.On(p, "say", func(ctx context.Context, s *socketio.Socket, what string) error {
+				_, err := s.Namespace().Emit(ctx, "said", what)
+				return err
+			})
+		}
+		clients := version.Start(t)
+		options := nodejs.ConnectOptions{Namespace: "/dynamic-7"}
+		alice := clients.Connect("alice", nodes[0].url, options)
+		bob := clients.Connect("bob", nodes[1].url, options)
+		alice.Emit("say", "hello")
+		wantArgs(t, "bob", bob.Wait(nodejs.Named("said")).Args, nil, `["hello"]`)
+		options.Namespace = "/static-7"
+		carol := clients.Dial("carol", nodes[0].url, options)
+		if e := carol.Wait(nodejs.OfKind(nodejs.ConnectError)); e.Reason != "Invalid namespace" {
+			t.Errorf("refused with %q", e.Reason)
+		}
+	})
 }

@@ -48,6 +48,8 @@ type recovery struct {
 	// over says that the client must not come back; deleted is then closed when its session is gone.
 	over    bool
 	deleted <-chan struct{}
+	// discarded says that the session is over because there was nothing to come back to.
+	discarded bool
 }
 
 // Recovery says whether the client has asked for the session that it had before its connection was lost, and what came
@@ -309,13 +311,20 @@ func (s *Socket) begun() {
 	s.ns.mu.Unlock()
 }
 
+// discard lets the client begin anew when it comes back; whoever has claimed the session already may have it. The
+// namespace's lock is held.
+func (s *Socket) discard() {
+	s.recovery.over, s.recovery.discarded = true, true
+	s.recovery.session.Discard()
+}
+
 // forget ends the socket's session for good, if it has one. The namespace's lock is held.
 func (s *Socket) forget() {
 	r := s.recovery
-	if r == nil || r.over {
+	if r == nil || r.over && !r.discarded {
 		return
 	}
-	r.over = true
+	r.over, r.discarded = true, false
 	if r.session != nil {
 		r.deleted = r.session.End()
 	}
