@@ -168,6 +168,7 @@ func (s *Socket) limited(p parser.Packet) bool {
 	case p.HasID:
 		if f, err := ackFrame(s.ns.name, p.ID, Args{handlers.ErrorValue(publicText(ErrRateLimited))}); err == nil {
 			s.send(f)
+			s.conn.engine.Flush(false)
 		}
 	}
 	return true

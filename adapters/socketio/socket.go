@@ -337,12 +337,13 @@ func (s *Socket) giveUp() {
 // write hands a frame to the connection. Its error is the connection's end, which is told by other ways.
 func (s *Socket) write(f *engineio.Frame) { _ = s.conn.engine.Send(f) }
 
-// send hands over a frame if the socket is connected.
+// send hands over a frame if the socket is connected. It goes out when the connection is flushed, which the caller does:
+// not under the namespace's lock.
 func (s *Socket) send(f *engineio.Frame) {
 	s.ns.mu.RLock()
 	defer s.ns.mu.RUnlock()
 	if s.state.Load() == stateConnected {
-		s.write(f)
+		_ = s.conn.engine.Put(f) // see write
 	}
 }
 

@@ -39,6 +39,7 @@ type Server struct {
 	counters counters
 	// traffic is nil while nobody wants messages counted.
 	traffic atomic.Pointer[traffic]
+	crew    crew
 	flusher flusher
 }
 
@@ -56,7 +57,7 @@ func NewServer(h Handler, cfg Config) (*Server, error) {
 		conns: make(map[string]*Conn), accepting: true,
 		closing: make(chan struct{}),
 	}
-	s.flusher.server = s
+	s.crew.running, s.flusher.server = &s.running, s
 	return s, nil
 }
 
@@ -114,6 +115,7 @@ func (s *Server) Close() error {
 			c.Close(ReasonServerShuttingDown)
 		}
 		close(s.closing)
+		s.crew.dismiss()
 	}
 	s.running.Wait()
 	return nil
