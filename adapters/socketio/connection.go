@@ -24,6 +24,9 @@ type connection struct {
 	unfinished atomic.Int32
 	// limits are the client's buckets, one set a namespace, the oldest first. The goroutine that reads uses them.
 	limits []*limits
+	// connects counts how often the client has asked to be connected since window began. The goroutine that reads uses them.
+	connects int
+	window   time.Time
 
 	mu     sync.Mutex
 	closed bool
@@ -38,6 +41,15 @@ type connection struct {
 // when they are gone. A client that asks for one more is closed: connecting and leaving again and again, it could
 // otherwise have any number of handlers run at the same time.
 const maxUnfinished = 100
+
+// flooded counts a wish to be connected and says whether it is one too many.
+func (c *connection) flooded(now time.Time) bool {
+	if now.Sub(c.window) > time.Second {
+		c.window, c.connects = now, 0
+	}
+	c.connects++
+	return c.connects > c.server.config.MaxSockets+maxUnfinished
+}
 
 func newConnection(server *Server, engine *engineio.Conn) *connection {
 	decoder, _ := parser.NewDecoder(server.config.Parser) // NewServer has checked the config
@@ -109,6 +121,10 @@ func (c *connection) packet(p parser.Packet) (work func()) {
 // connect begins a socket. A client may ask again while the middleware is still at work, because it has changed its
 // mind twice: the first attempt is then dropped without a word. It returns what is to be done for it.
 func (c *connection) connect(namespace string, auth domain.Value) (work func()) {
+	if c.flooded(time.Now()) {
+		c.close(ReasonForcedServerClose, ErrConnectFlood)
+		return nil
+	}
 	ns, ok := c.server.enter(namespace, auth)
 	if !ok {
 		c.server.counters.refused.Add(1)

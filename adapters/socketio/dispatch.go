@@ -127,9 +127,7 @@ func (s *Socket) handle(p parser.Packet) {
 		s.failed(ctx, event.Event(), err)
 		f, _ = ackFrame(s.ns.name, p.ID, Args{handlers.ErrorValue(handlers.InternalError)}) // has no part that could fail
 	}
-	s.send(f)
-	// What waits may be answered in the same write, and may take long before that.
-	s.conn.engine.Flush(!s.jobs.More())
+	s.acknowledge(f, !s.jobs.More()) // what waits may be answered in the same write
 }
 
 // answer asks the middleware and calls the handlers of an event. Errors that are for the client alone are told to it, if

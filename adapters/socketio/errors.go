@@ -29,6 +29,9 @@ var (
 	// connected, still had handlers at work.
 	ErrUnfinished = errors.New("socketio: the client asked for another socket while too many of its sockets " +
 		"still had handlers at work")
+	// ErrConnectFlood says that a client asked to be connected more often within a second than Config.MaxSockets and 100
+	// more: it connects and leaves again and again.
+	ErrConnectFlood = errors.New("socketio: the client connects and leaves too often")
 	// ErrUnknownEvent says that a client sent an event for which there is no handler.
 	ErrUnknownEvent = errors.New("socketio: no handler for this event")
 )

@@ -1,10 +1,16 @@
 package handlers
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // Executor has the jobs of one socket done one after the other, in the order in which they come, on a goroutine that is at
 // work only while there are jobs. The zero Executor is ready. The WaitGroup of its methods, always the same, counts the work.
 type Executor struct {
+	// Fair is who lets others have their turn when there are many jobs; nil for nobody. It is called after [Turn].
+	Fair interface{ Yield(worked time.Duration) }
+
 	mu      sync.Mutex
 	queue   []Job
 	bytes   int // of what the jobs in the queue are for
@@ -15,6 +21,9 @@ type Executor struct {
 	// space is closed when a job was taken out of the queue. It is nil when nobody waits for that.
 	space chan struct{}
 }
+
+// Turn is how long jobs are done without a pause, if there is somebody to let others have their turn.
+const Turn = 100 * time.Microsecond
 
 // Job is what is to be done for a packet of so many bytes.
 type Job struct {
@@ -152,6 +161,7 @@ func (x *Executor) work(running *sync.WaitGroup) {
 			go x.doing()
 		}
 	}()
+	from, done := time.Now(), 0
 	for {
 		j, ok := x.next()
 		if !ok {
@@ -159,6 +169,17 @@ func (x *Executor) work(running *sync.WaitGroup) {
 			return
 		}
 		j.Do()
+		done++
+		if x.Fair == nil || !x.More() {
+			continue
+		}
+		if worked := time.Since(from); worked > Turn {
+			// Handlers that take long wait for something, most likely, and do not need their turn.
+			if worked < time.Duration(done)*Turn {
+				x.Fair.Yield(worked)
+			}
+			from, done = time.Now(), 0
+		}
 	}
 }
 

@@ -409,7 +409,9 @@ func (c *Conn) start() {
 		return
 	}
 	c.receiver = c.server.handler.Open(c)
-	c.worker, _ = c.receiver.(Worker)
+	if worker, ok := c.receiver.(Worker); ok {
+		c.worker = worker
+	}
 }
 
 // deliver hands a message to the receiver, unless the connection is closed. What

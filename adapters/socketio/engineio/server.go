@@ -41,6 +41,7 @@ type Server struct {
 	traffic atomic.Pointer[traffic]
 	crew    crew
 	flusher flusher
+	turns   turns
 }
 
 // NewServer returns a server that tells h of its connections. The error names

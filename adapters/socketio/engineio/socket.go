@@ -30,6 +30,14 @@ type socket struct {
 	// deadline ends the closing.
 	deadline time.Time
 
+	// worked is how long what has come was worked for without a pause. It is the
+	// reader's own.
+	worked time.Duration
+
+	// late counts what has come since the connection was closed. It is the
+	// reader's own.
+	late int
+
 	// controls counts control packets since window began: see flooded. It is
 	// the reader's own.
 	controls int
@@ -39,6 +47,11 @@ type socket struct {
 // maxControls is how many control packets a client may send in a second. More
 // is a flood, whose answers would cost more than it.
 const maxControls = 100
+
+// maxLate is how many messages are read after the connection was closed, until
+// the client's close frame should have come. A client that floods would otherwise
+// be read for all of CloseTimeout, at the cost of all others.
+const maxLate = 1000
 
 // badHandshake is the refusal of a request that could not become a WebSocket.
 func badHandshake(err error) *Refusal {
@@ -141,6 +154,10 @@ func (c *Conn) read() {
 // run handles what has come, leaves the waiting for more to another reader, and
 // then does what the receiver has left.
 func (c *Conn) run() {
+	var from time.Time
+	if c.socket.reader.full {
+		from = time.Now()
+	}
 	work, err := c.receive(c.socket)
 	switch {
 	case err != nil:
@@ -149,10 +166,25 @@ func (c *Conn) run() {
 	case c.socket.reader.more():
 		c.server.crew.do(c)
 	default:
+		c.pause(from)
 		go c.readFunc()
 	}
 	if work != nil {
 		work()
+	}
+}
+
+// pause has a client that sends without one take turns with the others. from is
+// when the work for what has come began, zero if it was not much.
+func (c *Conn) pause(from time.Time) {
+	socket := c.socket
+	if from.IsZero() {
+		socket.worked = 0
+		return
+	}
+	if socket.worked += time.Since(from); socket.worked > Turn {
+		c.Yield(socket.worked)
+		socket.worked = 0
 	}
 }
 
@@ -161,6 +193,12 @@ func (c *Conn) run() {
 func (c *Conn) receive(socket *socket) (work func(), err error) {
 	for work == nil && socket.reader.more() {
 		op, payload, err := socket.reader.next()
+		if err == nil && c.closed.Load() {
+			socket.late++
+			if socket.late > maxLate {
+				err = errLate
+			}
+		}
 		if err == nil {
 			work, err = c.receiveMessage(socket, op, payload)
 		}
@@ -173,6 +211,9 @@ func (c *Conn) receive(socket *socket) (work func(), err error) {
 
 // errClientClosed ends the reader after a close frame.
 var errClientClosed = errors.New("engineio: the client closed the WebSocket")
+
+// errLate ends the reader of a connection that is closed.
+var errLate = errors.New("engineio: the client goes on after the end of the connection")
 
 // receiveMessage handles one message or control frame. Its error ends the
 // reader. It comes without work.
