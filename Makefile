@@ -5,7 +5,9 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
 # How long `make fuzz` spends on each target.
 FUZZTIME ?= 60s
-# What `make bench` is told, such as BENCHFLAGS='-rounds 5 -json figures.json' (-help says what there is).
+# How many rounds `make bench` goes.
+BENCHROUNDS ?= 5
+# What one benchmark is told, such as make bench-transport BENCHFLAGS='-rounds 5 -json figures.json' (-help says what there is).
 BENCHFLAGS ?=
 # Which seeds `make soak` goes through, and how many.
 SOAK_FIRST ?= 1
@@ -54,7 +56,13 @@ generate: ## Generate the code of the wire injectors
 	@go tool wire gen ./...
 
 .PHONY: bench
-bench: ## Compare the transport with its peers, on a Redis of its own (BENCHFLAGS=-help says more)
+bench: ## Compare the transport and the Socket.IO server with their peers, BENCHROUNDS (5) times
+	@cd bench && go run ./transport -rounds $(BENCHROUNDS)
+	@echo
+	@cd bench && go run ./socketio -rounds $(BENCHROUNDS)
+
+.PHONY: bench-transport
+bench-transport: ## Compare the transport with its peers, on a Redis of its own (BENCHFLAGS=-help says more)
 	@cd bench && go run ./transport $(BENCHFLAGS)
 
 .PHONY: bench-go
@@ -66,7 +74,7 @@ bench-websocket: ## Compare the WebSocket libraries
 	@cd bench && go run ./websocket
 
 .PHONY: bench-socketio
-bench-socketio: ## Compare the Socket.IO server with Node.js': memory, broadcasts (BENCHFLAGS=-help says more)
+bench-socketio: ## Compare the Socket.IO server with Node.js' (BENCHFLAGS=-help says more)
 	@cd bench && go run ./socketio $(BENCHFLAGS)
 
 .PHONY: bench-recovery

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws/wsutil"
+
 	"github.com/roombus/roombus/adapters/inmemory"
 	"github.com/roombus/roombus/adapters/socketio"
 	"github.com/roombus/roombus/adapters/socketio/engineio"
@@ -92,5 +94,22 @@ func TestCloseSendsWhatWasEmittedBefore(t *testing.T) {
 		_ = n.Close()
 		web.Close()
 		_ = m.Close()
+	}
+}
+
+// A client that asks to be connected again and again is closed, whatever it asks for.
+func TestConnectingTooOften(t *testing.T) {
+	h := serve(t, socketio.Config{MaxSockets: 1})
+	c := h.dial()
+	go func() { // until the server has had enough
+		for wsutil.WriteClientText(c.conn, []byte("40/nowhere,")) == nil {
+			_ = c.conn.SetWriteDeadline(time.Now().Add(patience)) // shows at the next write
+		}
+	}()
+	for err := error(nil); err == nil; {
+		_, _, err = c.read()
+	}
+	if n := h.Stats().Causes[socketio.ErrConnectFlood]; n != 1 {
+		t.Errorf("counted %d times: %+v", n, h.Stats())
 	}
 }

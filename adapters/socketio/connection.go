@@ -24,6 +24,9 @@ type connection struct {
 	unfinished atomic.Int32
 	// limits are the client's buckets, one set a namespace, the oldest first. The goroutine that reads uses them.
 	limits []*limits
+	// connects counts how often the client has asked to be connected since window began. The goroutine that reads uses them.
+	connects int
+	window   time.Time
 
 	mu     sync.Mutex
 	closed bool
@@ -39,13 +42,30 @@ type connection struct {
 // otherwise have any number of handlers run at the same time.
 const maxUnfinished = 100
 
+// flooded counts a wish to be connected and says whether it is one too many.
+func (c *connection) flooded(now time.Time) bool {
+	if now.Sub(c.window) > time.Second {
+		c.window, c.connects = now, 0
+	}
+	c.connects++
+	return c.connects > c.server.config.MaxSockets+maxUnfinished
+}
+
 func newConnection(server *Server, engine *engineio.Conn) *connection {
 	decoder, _ := parser.NewDecoder(server.config.Parser) // NewServer has checked the config
 	return &connection{server: server, engine: engine, decoder: decoder}
 }
 
-// Message takes a message of the client.
+// Message is Receive for who does not know that.
 func (c *connection) Message(data []byte, binary bool) {
+	if work := c.Receive(data, binary); work != nil {
+		go work()
+	}
+}
+
+// Receive takes a message of the client. It returns what is to be done for it on a goroutine that may take its time, nil
+// for nothing.
+func (c *connection) Receive(data []byte, binary bool) (work func()) {
 	add := c.decoder.Add
 	if binary {
 		add = c.decoder.AddBinary
@@ -55,8 +75,9 @@ func (c *connection) Message(data []byte, binary bool) {
 	case err != nil:
 		c.close(ReasonParseError, err)
 	case complete:
-		c.packet(p)
+		return c.packet(p)
 	}
+	return nil
 }
 
 // Upgraded is told that the connection is a WebSocket now.
@@ -78,11 +99,10 @@ func (c *connection) Close(reason engineio.Reason, err error) {
 	c.server.forget(c)
 }
 
-// packet hands a packet to its socket.
-func (c *connection) packet(p parser.Packet) {
+// packet hands a packet to its socket, and returns what is to be done for it.
+func (c *connection) packet(p parser.Packet) (work func()) {
 	if p.Type == parser.Connect {
-		c.connect(p.Namespace, p.Payload)
-		return
+		return c.connect(p.Namespace, p.Payload)
 	}
 	s := c.find(p.Namespace)
 	switch {
@@ -93,43 +113,49 @@ func (c *connection) packet(p parser.Packet) {
 		c.forget(s)
 		s.end(ReasonClientDisconnect, nil, left)
 	default:
-		s.receive(p)
+		return s.receive(p)
 	}
+	return nil
 }
 
 // connect begins a socket. A client may ask again while the middleware is still at work, because it has changed its
-// mind twice: the first attempt is then dropped without a word.
-func (c *connection) connect(namespace string, auth domain.Value) {
+// mind twice: the first attempt is then dropped without a word. It returns what is to be done for it.
+func (c *connection) connect(namespace string, auth domain.Value) (work func()) {
+	if c.flooded(time.Now()) {
+		c.close(ReasonForcedServerClose, ErrConnectFlood)
+		return nil
+	}
 	ns, ok := c.server.enter(namespace, auth)
 	if !ok {
 		c.server.counters.refused.Add(1)
 		_ = c.engine.Send(connectErrorFrame(namespace, &ConnectError{Message: "Invalid namespace"}))
-		return
+		return nil
 	}
 	if old := c.find(namespace); old != nil {
 		if !old.abandon() {
 			ns.release()
 			c.close(ReasonForcedServerClose, ErrJoinedTwice)
-			return
+			return nil
 		}
 		c.forget(old)
 	}
 	if c.unfinished.Add(1) > maxUnfinished {
 		ns.release()
 		c.close(ReasonForcedServerClose, ErrUnfinished)
-		return
+		return nil
 	}
 	if len(c.all()) >= c.server.config.MaxSockets { // only this goroutine adds sockets
 		ns.release()
 		c.close(ReasonForcedServerClose, ErrTooManySockets)
-		return
+		return nil
 	}
 	s := newSocket(c, ns, auth)
-	if c.add(s) {
-		s.jobs.Submit(&c.server.running, handlers.Bounds{Jobs: 1}, c.engine.Done(), handlers.Job{Do: s.connect})
-	} else {
+	if !c.add(s) {
 		ns.release()
+		return nil
 	}
+	work, _ = s.jobs.Enqueue(&c.server.running, handlers.Bounds{Jobs: 1}, c.engine.Done(), handlers.Job{Do: s.connect})
+	return work
 }
 
 // joined is called when the client has joined a namespace.

@@ -127,7 +127,7 @@ func (s *Socket) handle(p parser.Packet) {
 		s.failed(ctx, event.Event(), err)
 		f, _ = ackFrame(s.ns.name, p.ID, Args{handlers.ErrorValue(handlers.InternalError)}) // has no part that could fail
 	}
-	s.send(f)
+	s.acknowledge(f, !s.jobs.More()) // what waits may be answered in the same write
 }
 
 // answer asks the middleware and calls the handlers of an event. Errors that are for the client alone are told to it, if
@@ -207,25 +207,27 @@ func (s *Socket) failed(ctx context.Context, event string, err error) {
 }
 
 // receive takes a packet for the socket from its connection. It blocks while too many wait and the connection is there.
-func (s *Socket) receive(p parser.Packet) {
+// It returns what is to be done for it.
+func (s *Socket) receive(p parser.Packet) (work func()) {
 	if p.Type == parser.Event {
 		if s.limited(p) {
-			return
+			return nil
 		}
 		if o := s.ns.server.observed.by(); o != nil {
 			o.Received(s, p.Event())
 		}
 		config := &s.ns.server.config
-		s.jobs.Submit(
+		work, _ = s.jobs.Enqueue(
 			&s.ns.server.running, handlers.Bounds{Jobs: config.HandlerQueue, Bytes: config.HandlerQueueBytes},
 			s.conn.engine.Done(), handlers.Job{Do: func() { s.handle(p) }, Bytes: p.Payload.Size()},
 		)
-		return
+		return work
 	}
 	if !p.HasID {
-		return // it answers nothing; as in Node.js
+		return nil // it answers nothing; as in Node.js
 	}
 	// An ack does not stand in line with the events: one of their handlers may be waiting for it.
 	args, _ := p.Payload.Elements() // the parser has seen to it that it is an array, or nothing
 	s.acks.answered(p.ID, args)
+	return nil
 }

@@ -35,6 +35,9 @@ var (
 	// ErrForwardFailed says that a request could not be passed on to the node that has its connection; see Config.Forward. It
 	// was refused as if nobody had the connection, and the client begins a new one.
 	ErrForwardFailed = errors.New("socketio: a request could not be passed on to the node that has its connection")
+	// ErrConnectFlood says that a client asked to be connected more often within a second than Config.MaxSockets and 100
+	// more: it connects and leaves again and again.
+	ErrConnectFlood = errors.New("socketio: the client connects and leaves too often")
 	// ErrUnknownEvent says that a client sent an event for which there is no handler.
 	ErrUnknownEvent = errors.New("socketio: no handler for this event")
 )

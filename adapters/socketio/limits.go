@@ -167,7 +167,7 @@ func (s *Socket) limited(p parser.Packet) bool {
 		s.conn.close(ReasonForcedServerClose, ErrRateLimited)
 	case p.HasID:
 		if f, err := ackFrame(s.ns.name, p.ID, Args{handlers.ErrorValue(publicText(ErrRateLimited))}); err == nil {
-			s.send(f)
+			s.acknowledge(f, false)
 		}
 	}
 	return true

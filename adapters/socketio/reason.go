@@ -27,6 +27,7 @@ const (
 	// ReasonForcedClose: the server closed the connection.
 	ReasonForcedClose = engineio.ReasonForcedClose
 	// ReasonForcedServerClose: the server closed the connection because the client broke a rule; Socket.Err says which:
-	// ErrConnectTimeout, ErrNotJoined, ErrJoinedTwice, ErrTooManySockets, ErrUnfinished, ErrRateLimited.
+	// ErrConnectTimeout, ErrNotJoined, ErrJoinedTwice, ErrTooManySockets, ErrUnfinished, ErrConnectFlood,
+	// ErrRateLimited.
 	ReasonForcedServerClose = engineio.ReasonForcedServerClose
 )

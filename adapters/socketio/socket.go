@@ -57,6 +57,7 @@ const (
 
 func newSocket(c *connection, ns *Namespace, auth domain.Value) *Socket {
 	s := &Socket{id: newSocketID(), ns: ns, conn: c, auth: auth, time: time.Now()}
+	s.jobs.Fair = c.engine
 	if ns.recovers() {
 		s.recovery, s.auth = newRecovery(auth)
 	}
@@ -337,12 +338,15 @@ func (s *Socket) giveUp() {
 // write hands a frame to the connection. Its error is the connection's end, which is told by other ways.
 func (s *Socket) write(f *engineio.Frame) { _ = s.conn.engine.Send(f) }
 
-// send hands over a frame if the socket is connected.
-func (s *Socket) send(f *engineio.Frame) {
-	s.ns.mu.RLock()
-	defer s.ns.mu.RUnlock()
-	if s.state.Load() == stateConnected {
-		s.write(f)
+// acknowledge hands over an ack if the socket is connected; with now, it goes out at once. It does not wait for the
+// namespace, whose lock may be in demand when many clients come and go. So an ack can stand behind the packet that puts its
+// client out, as in Node.js; clients pass over it there.
+func (s *Socket) acknowledge(f *engineio.Frame, now bool) {
+	if s.state.Load() != stateConnected {
+		return
+	}
+	if err := s.conn.engine.Put(f); err == nil {
+		s.conn.engine.Flush(now)
 	}
 }
 

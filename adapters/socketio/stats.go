@@ -72,7 +72,8 @@ var countedReasons = [...]Reason{
 
 // countedCauses has what is more special before what is less.
 var countedCauses = [...]error{
-	ErrConnectTimeout, ErrNotJoined, ErrJoinedTwice, ErrTooManySockets, ErrUnfinished, ErrRateLimited,
+	ErrConnectTimeout, ErrNotJoined, ErrJoinedTwice, ErrTooManySockets, ErrUnfinished, ErrConnectFlood,
+	ErrRateLimited,
 	parser.ErrNamespaceLength, parser.ErrEventLength, parser.ErrAttachments, parser.ErrAttachmentBytes, parser.ErrMalformed,
 }
 

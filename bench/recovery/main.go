@@ -18,6 +18,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // options are what the user chooses.
@@ -79,20 +81,16 @@ func compare(ctx context.Context, o *options) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	b := &bench{options: o}
-	if b.redis, err = startRedis(ctx, dir); err != nil {
+	if b.redis.Redis, err = lab.StartRedis(ctx, lab.OrElse("ROOMBUS_TEST_REDIS_SERVER", "redis-server"), dir); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.redis.stop()) }()
+	defer func() { err = errors.Join(err, b.redis.Stop()) }()
 	r := &report{
-		Time: time.Now(), Machine: machine(), Go: runtime.Version(), Redis: b.redis.version, Entries: o.entries, Size: o.size,
+		Time: time.Now(), Machine: lab.Machine(), Go: runtime.Version(), Redis: b.redis.Version, Entries: o.entries, Size: o.size,
 		Within: o.within.Seconds(),
 	}
 	err = b.run(ctx, chosen, r)
-	err = errors.Join(err, r.write(os.Stdout))
-	if o.json != "" {
-		err = errors.Join(err, r.save(o.json))
-	}
-	return err
+	return errors.Join(err, r.write(os.Stdout), lab.Save(o.json, r))
 }
 
 func (b *bench) run(ctx context.Context, chosen []*contender, r *report) error {

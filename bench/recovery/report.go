@@ -1,15 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // report is all that a run has measured.
@@ -22,13 +20,6 @@ type report struct {
 	Size    int       `json:"size"`
 	Within  float64   `json:"within"`
 	Samples []sample  `json:"samples"`
-}
-
-// spread is the median of something, with the least and the most.
-func spread(values []float64, digits int) string {
-	slices.Sort(values)
-	n := len(values)
-	return fmt.Sprintf("%.*f [%.*f-%.*f]", digits, (values[(n-1)/2]+values[n/2])/2, digits, values[0], digits, values[n-1])
 }
 
 func (r *report) write(out io.Writer) error {
@@ -49,7 +40,7 @@ func (r *report) write(out io.Writer) error {
 			for i := range samples {
 				values[i] = figure(&samples[i])
 			}
-			return spread(values, digits)
+			return lab.SpreadOf(values).Text(digits)
 		}
 		recovered, clients := 0, 0
 		for _, s := range samples {
@@ -82,30 +73,5 @@ func (r *report) ratio(c *contender) string {
 	if len(ratios) == 0 {
 		return ""
 	}
-	return spread(ratios, 1)
-}
-
-func (r *report) save(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write the figures: %w", err)
-	}
-	return nil
-}
-
-// machine is the processor's name, where Linux says it, and the number of its cores.
-func machine() string {
-	name := runtime.GOARCH
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(info)) {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				name = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d cores, %s", name, runtime.NumCPU(), runtime.GOOS)
+	return lab.SpreadOf(ratios).Text(1)
 }

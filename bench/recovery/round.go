@@ -47,7 +47,7 @@ func (o *options) chosen() ([]*contender, error) {
 // bench is what all rounds share.
 type bench struct {
 	options *options
-	redis   *redisServer
+	redis   log
 }
 
 // sample is what a round has measured.
@@ -70,19 +70,16 @@ type sample struct {
 	Resident float64 `json:"resident"`
 }
 
-func (b *bench) start(c *contender, round int) (*server, error) {
-	if c.nodeJS {
-		return startNode(b.redis.url)
-	}
+func (b *bench) start(ctx context.Context, c *contender, round int) (server, error) {
 	profile := ""
 	if b.options.profiles != "" {
 		profile = filepath.Join(b.options.profiles, fmt.Sprintf("%s-%d.cpu", c.name, round))
 	}
-	return startSelf(b.redis.url, profile)
+	return start(ctx, c, b.redis.URL, profile)
 }
 
 func (b *bench) round(ctx context.Context, c *contender, number int) (s *sample, err error) {
-	if err := b.redis.empty(ctx); err != nil {
+	if err := b.redis.Empty(ctx); err != nil {
 		return nil, err
 	}
 	s = &sample{Contender: c.name, Round: number, Clients: b.options.clients}
@@ -93,9 +90,9 @@ func (b *bench) round(ctx context.Context, c *contender, number int) (s *sample,
 	if err != nil {
 		return nil, fmt.Errorf("the first server: %w", err)
 	}
-	var second *server
+	var second server
 	if !c.fresh {
-		if second, err = b.start(c, number); err != nil {
+		if second, err = b.start(ctx, c, number); err != nil {
 			return nil, err
 		}
 	}
@@ -103,11 +100,11 @@ func (b *bench) round(ctx context.Context, c *contender, number int) (s *sample,
 		return nil, err
 	}
 	if c.fresh {
-		if second, err = b.start(c, number); err != nil {
+		if second, err = b.start(ctx, c, number); err != nil {
 			return nil, err
 		}
 	}
-	defer func() { err = errors.Join(err, second.stop()) }()
+	defer func() { err = errors.Join(err, second.Stop()) }()
 	if err := b.caughtUp(ctx, second); err != nil {
 		return nil, err
 	}
@@ -116,11 +113,11 @@ func (b *bench) round(ctx context.Context, c *contender, number int) (s *sample,
 
 // leave connects clients to a first server, has them receive an event, and cuts them off.
 func (b *bench) leave(ctx context.Context, c *contender, s *sample) (clients []*client, err error) {
-	first, err := b.start(c, 0)
+	first, err := b.start(ctx, c, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, first.stop()) }()
+	defer func() { err = errors.Join(err, first.Stop()) }()
 	before, err := first.number("cpu")
 	if err != nil {
 		return nil, err
@@ -134,7 +131,7 @@ func (b *bench) leave(ctx context.Context, c *contender, s *sample) (clients []*
 			c.cut()
 		}
 	}()
-	if err := each(clients, func(c *client) error { return c.connect(ctx, first.address) }); err != nil {
+	if err := each(clients, func(c *client) error { return c.connect(ctx, first.address()) }); err != nil {
 		return nil, err
 	}
 	after, err := first.number("cpu")
@@ -155,7 +152,7 @@ func (b *bench) leave(ctx context.Context, c *contender, s *sample) (clients []*
 }
 
 // stored waits until a server has noticed that its clients are gone, and Redis has their sessions.
-func (b *bench) stored(ctx context.Context, first *server, sessions int) error {
+func (b *bench) stored(ctx context.Context, first server, sessions int) error {
 	for {
 		sockets, err := first.number("sockets")
 		if err != nil {
@@ -177,9 +174,9 @@ func (b *bench) stored(ctx context.Context, first *server, sessions int) error {
 }
 
 // caughtUp waits until a server has read the log to its end.
-func (b *bench) caughtUp(ctx context.Context, s *server) error {
+func (b *bench) caughtUp(ctx context.Context, s server) error {
 	c := &client{}
-	if err := c.connect(ctx, s.address); err != nil {
+	if err := c.connect(ctx, s.address()); err != nil {
 		return err
 	}
 	defer c.cut()
@@ -190,13 +187,13 @@ func (b *bench) caughtUp(ctx context.Context, s *server) error {
 }
 
 // storm has all clients come back.
-func (b *bench) storm(ctx context.Context, second *server, clients []*client, s *sample) error {
+func (b *bench) storm(ctx context.Context, second server, clients []*client, s *sample) error {
 	defer func() {
 		for _, c := range clients {
 			c.cut()
 		}
 	}()
-	redisBefore, err := b.redis.processorTime(ctx)
+	redisBefore, err := b.redis.ProcessorTime(ctx)
 	if err != nil {
 		return err
 	}
@@ -204,7 +201,7 @@ func (b *bench) storm(ctx context.Context, second *server, clients []*client, s 
 	if err != nil {
 		return err
 	}
-	times, took, err := comeBack(ctx, clients, second.address, b.options.within)
+	times, took, err := comeBack(ctx, clients, second.address(), b.options.within)
 	if err != nil {
 		return err
 	}
@@ -212,7 +209,7 @@ func (b *bench) storm(ctx context.Context, second *server, clients []*client, s 
 	if err != nil {
 		return err
 	}
-	redisAfter, err := b.redis.processorTime(ctx)
+	redisAfter, err := b.redis.ProcessorTime(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"github.com/roombus/roombus/adapters/socketio"
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/app"
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // window is for how long sessions are kept, by all contenders.
@@ -58,32 +58,21 @@ func serve(ctx context.Context, redisURL, profile string) (err error) {
 	}
 	server := &http.Server{Handler: io, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }() // ends with the process
-	fmt.Println(listener.Addr())
-	return answer(&sockets, profile)
+	return lab.Obey(listener.Addr().String(), func(question string) (string, error) { return answer(question, &sockets, profile) })
 }
 
-func answer(sockets *atomic.Int64, profile string) error {
-	in := bufio.NewScanner(os.Stdin)
-	for in.Scan() {
-		switch question := in.Text(); question {
-		case "begin", "end", "cpu":
-			used, err := processorTime()
-			if err != nil {
-				return err
-			}
-			fmt.Println(used.Microseconds())
-			if err := record(profile, question); err != nil {
-				return err
-			}
-		case "sockets":
-			fmt.Println(sockets.Load())
-		case "resident":
-			fmt.Println(resident())
-		default:
-			return fmt.Errorf("unknown question %q", question)
-		}
+func answer(question string, sockets *atomic.Int64, profile string) (string, error) {
+	switch question {
+	case "begin", "end", "cpu":
+		used := lab.ProcessorTime().Microseconds()
+		return strconv.FormatInt(used, 10), record(profile, question)
+	case "sockets":
+		return strconv.FormatInt(sockets.Load(), 10), nil
+	case "resident":
+		return resident(), nil
+	default:
+		return "", fmt.Errorf("unknown question %q", question)
 	}
-	return in.Err()
 }
 
 // record begins or ends a profile.
@@ -100,13 +89,6 @@ func record(path, question string) error {
 		pprof.StopCPUProfile()
 	}
 	return nil
-}
-
-// processorTime is the CPU time of the process, user and system.
-func processorTime() (time.Duration, error) {
-	var u syscall.Rusage
-	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), err
 }
 
 // resident is the resident memory at its highest, in MB.

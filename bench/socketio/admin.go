@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"slices"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // What the Admin UI costs: servers with and without one, each with as many clients, take turns within the same minute,
@@ -11,9 +13,9 @@ import (
 // adminContenders are the server without the Admin UI, the same once more, and the one with it and a UI that is
 // connected, in production mode.
 var adminContenders = []contender{
-	{"without", func() (*child, error) { return startSelf("-role", "server") }},
-	{"without, again", func() (*child, error) { return startSelf("-role", "server") }},
-	{"with, and a UI", func() (*child, error) { return startSelf("-role", "server", "-admin") }},
+	{name: "without", title: "without"},
+	{name: "again", title: "without, again"},
+	{name: "with", title: "with, and a UI", admin: true},
 }
 
 const (
@@ -31,19 +33,20 @@ var adminRows = []string{
 
 // rig is a server that runs, with its clients.
 type rig struct {
-	server, clients *child
-	received        int
+	pair
+	received int
 }
 
 // compareAdmin prints the medians of the blocks, and of the quotients of each turn.
-func compareAdmin(o options) error {
+func (b *bench) compareAdmin(ctx context.Context) error {
+	o := b.options
 	// costs has, for each of adminRows, the µs of CPU of each contender, one a turn.
 	costs := make([][][]float64, len(adminRows))
 	for i := range costs {
 		costs[i] = make([][]float64, len(adminContenders))
 	}
 	for range o.rounds {
-		if err := adminRound(o, nil, costs); err != nil {
+		if err := b.adminRound(ctx, nil, costs); err != nil {
 			return err
 		}
 	}
@@ -52,43 +55,35 @@ func compareAdmin(o options) error {
 	for i, title := range adminRows {
 		fmt.Printf("| %s |", title)
 		for _, v := range costs[i] {
-			fmt.Printf(" %s |", spread(slices.Clone(v), 2))
+			fmt.Printf(" %s |", lab.SpreadOf(v).Markdown(2))
 		}
 		for _, other := range costs[i][1:] {
-			fmt.Printf(" %s |", spread(quotients(other, costs[i][0]), 3))
+			fmt.Printf(" %s |", lab.Ratios(other, costs[i][0]).Markdown(3))
 		}
 		fmt.Println()
 	}
 	return nil
 }
 
-func quotients(of, by []float64) []float64 {
-	all := make([]float64, len(of))
-	for i := range of {
-		all[i] = of[i] / by[i]
-	}
-	return all
-}
-
 // adminRound starts the servers that do not run yet, one inside of the other, and then lets them take turns.
-func adminRound(o options, running []*rig, costs [][][]float64) error {
+func (b *bench) adminRound(ctx context.Context, running []*rig, costs [][][]float64) error {
 	if len(running) < len(adminContenders) {
-		return adminContenders[len(running)].with(func(server, clients *child) error {
-			if err := clients.scan(fmt.Sprint("connect ", o.clients)); err != nil {
+		return b.with(ctx, &adminContenders[len(running)], "admin", func(p pair) error {
+			if err := p.clients.Scan(fmt.Sprint("connect ", b.options.clients)); err != nil {
 				return err
 			}
 			if len(running) == len(adminContenders)-1 {
-				if err := clients.scan("admin"); err != nil {
+				if err := p.clients.Scan("admin"); err != nil {
 					return err
 				}
 			}
-			return adminRound(o, append(running, &rig{server: server, clients: clients}), costs)
+			return b.adminRound(ctx, append(running, &rig{pair: p}), costs)
 		})
 	}
-	for turn := range o.turns + 1 {
+	for turn := range b.options.turns + 1 {
 		for i := range running {
 			at := (turn + i) % len(running) // another one begins each time
-			block, err := running[at].block(o)
+			block, err := running[at].block(b.options)
 			if err != nil {
 				return fmt.Errorf("%s: %w", adminContenders[at].title, err)
 			}
@@ -103,28 +98,28 @@ func adminRound(o options, running []*rig, costs [][][]float64) error {
 }
 
 // block does a block of work, and returns the µs of CPU of its server for each of adminRows.
-func (r *rig) block(o options) (costs []float64, err error) {
-	work := func(times int, do ...func() error) func() error {
+func (r *rig) block(o *options) (costs []float64, err error) {
+	work := func(times int, what ...func() error) func() error {
 		return func() error {
 			var cpu, wall float64
-			begin := func() error { return r.server.scan("begin") }
-			end := func() error { return r.server.scan("cost", &cpu, &wall) }
-			err := steps(append(append([]func() error{begin}, do...), end)...)
+			begin := func() error { return r.server.Scan("begin") }
+			end := func() error { return r.server.Scan("cost", &cpu, &wall) }
+			err := do(append(append([]func() error{begin}, what...), end)...)
 			costs = append(costs, cpu/float64(times))
 			return err
 		}
 	}
 	broadcasts := func(n, pause int) func() error {
 		return work(n*o.clients,
-			func() error { return r.server.scan(fmt.Sprintf("broadcast %d %d", n, pause)) },
+			func() error { return r.server.Scan(fmt.Sprintf("broadcast %d %d", n, pause)) },
 			func() error {
 				r.received += n * o.clients
-				return r.clients.scan(fmt.Sprint("received ", r.received))
+				return r.clients.Scan(fmt.Sprint("received ", r.received))
 			})
 	}
 	var took float64
-	err = steps(broadcasts(adminBroadcasts, 0), broadcasts(adminPaced, adminPause), work(adminHandshakes, func() error {
-		return r.clients.scan(fmt.Sprint("handshakes ", adminHandshakes), &took)
+	err = do(broadcasts(adminBroadcasts, 0), broadcasts(adminPaced, adminPause), work(adminHandshakes, func() error {
+		return r.clients.Scan(fmt.Sprint("handshakes ", adminHandshakes), &took)
 	}))
 	return costs, err
 }

@@ -3,11 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -16,6 +16,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // connect is the clients' process. It answers "connect n" when so many clients are
@@ -24,20 +26,7 @@ import (
 // "admin" connects an Admin UI; "handshakes n" and "echo n" are answered by the µs that they took.
 func connect(address string) error {
 	c := crowd{address: address, changed: make(chan struct{}, 1)}
-	in := bufio.NewScanner(os.Stdin)
-	for in.Scan() {
-		answer, err := c.answer(in.Text())
-		if err != nil {
-			return err
-		}
-		fmt.Println(answer)
-	}
-	return in.Err()
-}
-
-func scans(line, format string, values ...any) bool {
-	_, err := fmt.Sscanf(line, format, values...)
-	return err == nil
+	return lab.Obey("ready", c.answer)
 }
 
 // crowd is the clients.
@@ -55,7 +44,7 @@ type crowd struct {
 func (c *crowd) answer(question string) (string, error) {
 	var n int
 	switch {
-	case scans(question, "connect %d", &n):
+	case lab.Matches(question, "connect %d", &n):
 		return "ok", atOnce(n, func() error {
 			conn, r, err := c.dial()
 			if err == nil {
@@ -63,7 +52,7 @@ func (c *crowd) answer(question string) (string, error) {
 			}
 			return err
 		})
-	case scans(question, "received %d", &n):
+	case lab.Matches(question, "received %d", &n):
 		for c.received.Load() < int64(n) {
 			<-c.changed
 		}
@@ -83,9 +72,9 @@ func (c *crowd) answer(question string) (string, error) {
 		defer c.mu.Unlock()
 		slices.Sort(c.times)
 		return fmt.Sprint(c.times[len(c.times)/2], c.times[len(c.times)*99/100]), nil
-	case scans(question, "handshakes %d", &n):
+	case lab.Matches(question, "handshakes %d", &n):
 		return taken(func() error { return atOnce(n, c.shake) })
-	case scans(question, "echo %d", &n):
+	case lab.Matches(question, "echo %d", &n):
 		return c.echo(n)
 	default:
 		return "", fmt.Errorf("unknown question %q", question)
@@ -112,12 +101,7 @@ func atOnce(n int, do func() error) error {
 		})
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // browser is what a browser says of itself besides what a WebSocket needs.
@@ -170,52 +154,54 @@ func (c *crowd) shake() error {
 	return conn.Close()
 }
 
-// echo has 100 clients send n events together, each the next one when the last was
-// acknowledged.
+// echoClients is how many clients send events that are acknowledged.
+const echoClients = 100
+
+// echo has 100 clients send n events together, each the next one when the last was acknowledged. They are as cheap as can be, the
+// frame made and its answer's length known before: what they use of the machine the server does not get.
 func (c *crowd) echo(n int) (string, error) {
-	const clients = 100
-	type client struct {
-		conn net.Conn
-		r    *bufio.Reader
-	}
-	all := make([]client, clients)
+	question := ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(`420["echo","how are you?"]`))))
+	answer := len(ws.MustCompileFrame(ws.NewTextFrame([]byte(`430["how are you?"]`))))
+	all := make([]net.Conn, echoClients)
 	defer func() {
-		for _, one := range all {
-			if one.conn != nil {
-				_ = one.conn.Close() // it has done its work
+		for _, conn := range all {
+			if conn != nil {
+				_ = conn.Close() // it has done its work
 			}
 		}
 	}()
 	for i := range all {
 		var err error
-		if all[i].conn, all[i].r, err = c.dial(); err != nil {
+		if all[i], _, err = c.dial(); err != nil {
 			return "", err
 		}
 	}
 	return taken(func() error {
-		errs := make(chan error, clients)
-		for _, one := range all {
-			go func() {
-				for range n / clients {
-					err := wsutil.WriteClientText(one.conn, []byte(`420["echo","how are you?"]`))
-					if err == nil {
-						err = skip(one.r)
-					}
-					if err != nil {
-						errs <- err
-						return
-					}
-				}
-				errs <- nil
-			}()
+		errs := make(chan error, len(all))
+		for _, conn := range all {
+			go func() { errs <- ask(conn, question, answer, n/len(all)) }()
 		}
-		for range clients {
+		for range all {
 			if err := <-errs; err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// ask asks n times. Nothing else comes over the connection.
+func ask(conn net.Conn, question []byte, answer, n int) error {
+	back := make([]byte, answer)
+	for range n {
+		if _, err := conn.Write(question); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(conn, back); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // count counts events, and reads over everything else.

@@ -1,19 +1,14 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"runtime"
-	"runtime/debug"
-	"strconv"
+	"runtime/pprof"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/roombus/roombus/adapters/inmemory"
@@ -21,6 +16,18 @@ import (
 	"github.com/roombus/roombus/adapters/socketio/admin"
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/app"
+	"github.com/roombus/roombus/bench/lab"
+)
+
+// What is broadcast, as it stands in a WebSocket message: 115 bytes, with a header 117. stampAt is where the time of the
+// emit stands, in µs since 1970.
+const (
+	eventHead   = `42["message",{"at":`
+	stampAt     = len(eventHead)
+	stampLength = 16
+	eventTail   = `,"room":"lobby","body":"`
+	eventLength = 115
+	bodyLength  = eventLength - stampAt - stampLength - len(eventTail) - len(`"}]`)
 )
 
 // room is what each client is joined to.
@@ -33,13 +40,11 @@ type event struct {
 	Body string `json:"body"`
 }
 
-// serve is the process of this repository's server: it prints its address, then
-// answers "memory" by resident kB, "begin" at once, "broadcast n p" when n events
-// are handed over, with pauses of p ms, and "cost" by the µs of CPU and of time since begin. The node
-// is alone, on the transport in memory, as the one of Node.js is.
-func serve(withAdmin bool) error {
-	cluster := inmemory.New(inmemory.Config{})
-	transport := cluster.Member()
+// serve is the process of this repository's server: its first line is its address; then it answers "memory" by resident kB,
+// "begin" at once, "broadcast n p" when n events are handed over, with pauses of p ms, and "cost" by the µs of CPU and of
+// time since begin. The node is alone, on the transport in memory, as the one of Node.js is.
+func serve(ctx context.Context, profile string, withAdmin bool) error {
+	transport := inmemory.New(inmemory.Config{}).Member()
 	node, err := app.NewNode(transport.Log(), transport.Channel(), nil, app.Config{})
 	if err != nil {
 		return err
@@ -49,53 +54,66 @@ func serve(withAdmin bool) error {
 		return err
 	}
 	socketio.OnAck(io, "echo", func(_ context.Context, _ *socketio.Socket, text string) (string, error) { return text, nil })
-	io.OnConnect(func(ctx context.Context, s *socketio.Socket) error { return s.Join(ctx, room) })
+	io.OnConnect(func(ctx context.Context, s *socketio.Socket) error {
+		if err := s.Join(ctx, room); !errors.Is(err, socketio.ErrNotConnected) {
+			return err
+		}
+		return nil // it was a handshake, and nothing more
+	})
 	if withAdmin {
 		if _, err := admin.New(io, admin.Config{NoAuth: true}); err != nil {
 			return err
 		}
 	}
-	if err := node.Run(context.Background()); err != nil {
+	if err := node.Run(ctx); err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	server := &http.Server{Handler: io, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends with the process
-	fmt.Println(listener.Addr())
-	return answer(io)
+	a := answers{io: io, profile: profile}
+	return lab.Obey(listener.Addr().String(), a.answer)
 }
 
-func answer(io *socketio.Server) error {
-	in := bufio.NewScanner(os.Stdin)
-	var cpu time.Duration
-	var began time.Time
-	for in.Scan() {
-		var n, pause int
-		switch {
-		case in.Text() == "memory":
-			rss, err := resident()
+type answers struct {
+	io      *socketio.Server
+	profile string
+	cpu     time.Duration
+	began   time.Time
+}
+
+func (a *answers) answer(question string) (string, error) {
+	var n, pause int
+	switch {
+	case question == "memory":
+		rss, err := lab.Resident()
+		return fmt.Sprint(rss), err
+	case question == "begin":
+		if a.profile != "" {
+			file, err := os.Create(a.profile) // it is closed with the process
 			if err != nil {
-				return err
+				return "", err
 			}
-			fmt.Println(rss)
-		case in.Text() == "begin":
-			cpu, began = processTime(), time.Now()
-			fmt.Println("ok")
-		case scans(in.Text(), "broadcast %d %d", &n, &pause):
-			if err := broadcast(io, n, time.Duration(pause)*time.Millisecond); err != nil {
-				return err
+			if err := pprof.StartCPUProfile(file); err != nil {
+				return "", err
 			}
-			fmt.Println("ok")
-		case in.Text() == "cost":
-			fmt.Println((processTime() - cpu).Microseconds(), time.Since(began).Microseconds())
-		default:
-			return fmt.Errorf("unknown question %q", in.Text())
 		}
+		a.cpu, a.began = lab.ProcessorTime(), time.Now()
+		return "ok", nil
+	case lab.Matches(question, "broadcast %d %d", &n, &pause):
+		return "ok", broadcast(a.io, n, time.Duration(pause)*time.Millisecond)
+	case question == "cost":
+		cpu, wall := lab.ProcessorTime()-a.cpu, time.Since(a.began)
+		if a.profile != "" {
+			pprof.StopCPUProfile()
+		}
+		return fmt.Sprint(cpu.Microseconds(), wall.Microseconds()), nil
+	default:
+		return "", fmt.Errorf("unknown question %q", question)
 	}
-	return in.Err()
 }
 
 func broadcast(io *socketio.Server, n int, pause time.Duration) error {
@@ -108,29 +126,4 @@ func broadcast(io *socketio.Server, n int, pause time.Duration) error {
 		time.Sleep(pause)
 	}
 	return nil
-}
-
-// processTime is the CPU time of the process, user and system.
-func processTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err) // only a wrong argument makes it fail
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// resident is the resident memory in kB after garbage is gone.
-func resident() (int, error) {
-	runtime.GC()
-	debug.FreeOSMemory()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	for line := range bytes.Lines(status) {
-		if value, ok := bytes.CutPrefix(line, []byte("VmRSS:")); ok {
-			return strconv.Atoi(string(bytes.Fields(value)[0]))
-		}
-	}
-	return 0, errors.New("/proc/self/status has no VmRSS")
 }

@@ -1,6 +1,6 @@
 // Command transport measures the throughput and the latency of roombus' transport beside those of its peers, in one
 // run, on a Redis that it starts: messages from one process to another, counted where they would be delivered. It
-// prints the tables of docs/performance.md. Run it by `make bench`.
+// prints the tables of docs/performance.md. Run it by `make bench-transport`.
 //
 // Each round starts two processes for a contender, a publisher and a receiver; the Go ones are this program again. The
 // contenders take turns, beginning with another one in each round, so that what else the machine does meets all of
@@ -14,13 +14,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 //go:embed adapter.mjs
@@ -105,23 +105,19 @@ func compare(ctx context.Context, o options) (err error) {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	r := &report{
-		Time: time.Now(), Machine: machine(), Go: runtime.Version(), Window: o.window, ReadCount: o.readCount,
+		Time: time.Now(), Machine: lab.Machine(), Go: runtime.Version(), Window: o.window, ReadCount: o.readCount,
 	}
 	if err := b.findNode(ctx, chosen, r); err != nil {
 		return err
 	}
-	if b.server, err = startServer(ctx, orElse("ROOMBUS_TEST_REDIS_SERVER", "redis-server"), dir); err != nil {
+	if b.server, err = lab.StartRedis(ctx, lab.OrElse("ROOMBUS_TEST_REDIS_SERVER", "redis-server"), dir); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.server.stop()) }()
-	r.Redis = b.server.version
+	defer func() { err = errors.Join(err, b.server.Stop()) }()
+	r.Redis = b.server.Version
 
 	err = b.run(ctx, chosen, r)
-	err = errors.Join(err, r.write(os.Stdout))
-	if o.json != "" {
-		err = errors.Join(err, r.save(o.json))
-	}
-	return err
+	return errors.Join(err, r.write(os.Stdout), lab.Save(o.json, r))
 }
 
 func (o *options) check() error {
@@ -176,26 +172,14 @@ func (b *bench) findNode(ctx context.Context, chosen []*contender, r *report) (e
 	if !wanted {
 		return nil
 	}
-	if b.node, err = exec.LookPath(orElse("ROOMBUS_TEST_NODE", "node")); err != nil {
-		return fmt.Errorf("find Node.js: %w; install it, set ROOMBUS_TEST_NODE, or leave nodejs out (-only)", err)
+	if b.node, r.Node, err = lab.Node(ctx); err != nil {
+		return err
 	}
-	version, err := exec.CommandContext(ctx, b.node, "--version").Output() //nolint:gosec // the program that the user chose
-	if err != nil {
-		return fmt.Errorf("ask Node.js for its version: %w", err)
-	}
-	r.Node = strings.TrimSpace(strings.TrimPrefix(string(version), "v"))
-	if b.folder, err = packages(); err != nil {
+	if b.folder, err = lab.Packages(); err != nil {
 		return err
 	}
 	if err := os.WriteFile(b.script, adapterScript, 0o600); err != nil {
 		return fmt.Errorf("write the script for Node.js: %w", err)
 	}
 	return nil
-}
-
-func orElse(variable, otherwise string) string {
-	if value := os.Getenv(variable); value != "" {
-		return value
-	}
-	return otherwise
 }

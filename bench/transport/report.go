@@ -1,15 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
-	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // report is all that a run has measured.
@@ -26,25 +23,13 @@ type report struct {
 	Paced     []sample `json:"paced"`
 }
 
-// spread is the median of something, with the least and the most.
-type spread struct{ least, median, most float64 }
-
-func spreadOf(values []float64) spread {
-	if len(values) == 0 {
-		return spread{}
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return spread{sorted[0], (sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[n-1]}
-}
-
 // each is the spread of a figure over samples.
-func each(samples []sample, figure func(*sample) float64) spread {
+func each(samples []sample, figure func(*sample) float64) lab.Spread {
 	values := make([]float64, 0, len(samples))
 	for i := range samples {
 		values = append(values, figure(&samples[i]))
 	}
-	return spreadOf(values)
+	return lab.SpreadOf(values)
 }
 
 func of(samples []sample, name string) []sample {
@@ -59,7 +44,7 @@ func of(samples []sample, name string) []sample {
 
 // ratio is how many times as much of a figure roombus has as another, round by round, because the machine is not the
 // same in each.
-func ratio(samples []sample, name string, figure func(*sample) float64) spread {
+func ratio(samples []sample, name string, figure func(*sample) float64) lab.Spread {
 	var ratios []float64
 	ours := of(samples, us)
 	for _, theirs := range of(samples, name) {
@@ -69,7 +54,7 @@ func ratio(samples []sample, name string, figure func(*sample) float64) spread {
 			}
 		}
 	}
-	return spreadOf(ratios)
+	return lab.SpreadOf(ratios)
 }
 
 func (r *report) write(out io.Writer) error {
@@ -111,15 +96,15 @@ func (r *report) writeFull(out io.Writer) error {
 			return all
 		}
 		fmt.Fprintf(table, "%s\t%.0f\t[%.0f-%.0f]\t%s\t%s\t%d\t%d\t%d\t%.1f\t%.1f\t%.1f\t%s\t%s\n",
-			c.title, speed.median, speed.least, speed.most,
+			c.title, speed.Median, speed.Least, speed.Most,
 			times(ratio(r.Full, c.name, func(s *sample) float64 { return s.PerSecond }), c.name),
 			share(sum((*sample).lost), sum(func(s *sample) int { return s.Messages - s.Failed })),
 			sum(func(s *sample) int { return int(s.ToldLost) }),
 			sum(func(s *sample) int { return s.Repeated }),
 			sum(func(s *sample) int { return s.Failed }),
-			each(samples, func(s *sample) float64 { return s.PublisherCPU }).median,
-			each(samples, func(s *sample) float64 { return s.ReceiverCPU }).median,
-			each(samples, func(s *sample) float64 { return s.RedisCPU }).median,
+			each(samples, func(s *sample) float64 { return s.PublisherCPU }).Median,
+			each(samples, func(s *sample) float64 { return s.ReceiverCPU }).Median,
+			each(samples, func(s *sample) float64 { return s.RedisCPU }).Median,
 			optional(samples, func(s *sample) *float64 { return s.PublisherAllocs }),
 			optional(samples, func(s *sample) *float64 { return s.ReceiverAllocs }))
 	}
@@ -143,18 +128,18 @@ func (r *report) writePaced(out io.Writer) error {
 			lost, sent = lost+samples[i].lost(), sent+samples[i].Messages-samples[i].Failed
 		}
 		fmt.Fprintf(table, "%s\t%.2f\t[%.2f-%.2f]\t%.2f\t[%.2f-%.2f]\t%s\t%s\t%s\n", c.title,
-			p50.median, p50.least, p50.most, p99.median, p99.least, p99.most, share(lost, sent),
+			p50.Median, p50.Least, p50.Most, p99.Median, p99.Least, p99.Most, share(lost, sent),
 			times(ratio(r.Paced, c.name, half), c.name), times(ratio(r.Paced, c.name, most), c.name))
 	}
 	return table.Flush()
 }
 
 // times writes a ratio; nothing where there is none, or of ourselves.
-func times(ratio spread, name string) string {
-	if ratio.median == 0 || name == us {
+func times(ratio lab.Spread, name string) string {
+	if ratio.Median == 0 || name == us {
 		return ""
 	}
-	return fmt.Sprintf("%.2f x", ratio.median)
+	return fmt.Sprintf("%.2f x", ratio.Median)
 }
 
 // share writes a loss, with what it is a part of where there is one.
@@ -169,30 +154,5 @@ func optional(samples []sample, figure func(*sample) *float64) string {
 	if figure(&samples[0]) == nil {
 		return ""
 	}
-	return fmt.Sprintf("%.1f", each(samples, func(s *sample) float64 { return *figure(s) }).median)
-}
-
-func (r *report) save(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write the figures: %w", err)
-	}
-	return nil
-}
-
-// machine is the processor's name, where Linux says it, and the number of its cores.
-func machine() string {
-	name := runtime.GOARCH
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(info)) {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				name = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d cores, %s", name, runtime.NumCPU(), runtime.GOOS)
+	return fmt.Sprintf("%.1f", each(samples, func(s *sample) float64 { return *figure(s) }).Median)
 }

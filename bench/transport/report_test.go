@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 func TestEvaluateShowsLoss(t *testing.T) {
@@ -26,28 +28,6 @@ func TestEvaluateShowsLoss(t *testing.T) {
 	}
 }
 
-func TestSpread(t *testing.T) {
-	if got, want := spreadOf([]float64{3, 1, 2}), (spread{1, 2, 3}); got != want {
-		t.Errorf("of three: %v, want %v", got, want)
-	}
-	if got, want := spreadOf([]float64{4, 1, 2, 3}), (spread{1, 2.5, 4}); got != want {
-		t.Errorf("of four: %v, want %v", got, want)
-	}
-	if got := spreadOf(nil); got != (spread{}) {
-		t.Errorf("of nothing: %v", got)
-	}
-}
-
-func TestPercentile(t *testing.T) {
-	values := make([]float64, 200)
-	for i := range values {
-		values[i] = float64(i + 1)
-	}
-	if p50, p99 := percentile(values, 50), percentile(values, 99); p50 != 100 || p99 != 198 {
-		t.Errorf("p50 %v and p99 %v of 1 to 200, want 100 and 198", p50, p99)
-	}
-}
-
 func TestReportComparesRoundByRound(t *testing.T) {
 	r := report{Machine: "a machine", Window: 500, Full: []sample{
 		{Contender: us, Round: 1, Messages: 10, Received: 10, PerSecond: 100},
@@ -56,7 +36,7 @@ func TestReportComparesRoundByRound(t *testing.T) {
 		{Contender: "nodejs", Round: 2, Messages: 10, Received: 7, PerSecond: 100},
 	}}
 	speed := func(s *sample) float64 { return s.PerSecond }
-	if got, want := ratio(r.Full, "nodejs", speed), (spread{2, 2.5, 3}); got != want {
+	if got, want := ratio(r.Full, "nodejs", speed), (lab.Spread{Least: 2, Median: 2.5, Most: 3}); got != want {
 		t.Errorf("the ratio is %v, want %v", got, want)
 	}
 	var out bytes.Buffer

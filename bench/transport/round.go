@@ -5,17 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // bench is a run of this program.
 type bench struct {
 	options options
-	server  *server
+	server  *lab.Redis
 	self    string // this program's path
 	script  string // adapter.mjs, where Node.js finds it
 	node    string // the path of node
@@ -68,7 +69,7 @@ type load struct {
 func (b *bench) round(ctx context.Context, c *contender, number int, l load) (s sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.options.roundLimit)
 	defer cancel()
-	if err := b.server.empty(ctx); err != nil {
+	if err := b.server.Empty(ctx); err != nil {
 		return s, err
 	}
 	b.streams++
@@ -77,12 +78,12 @@ func (b *bench) round(ctx context.Context, c *contender, number int, l load) (s 
 	if err != nil {
 		return s, err
 	}
-	defer func() { err = errors.Join(err, receiver.stop()) }()
+	defer func() { err = errors.Join(err, receiver.Stop()) }()
 	publisher, err := b.start(ctx, c, "publisher", stream)
 	if err != nil {
 		return s, err
 	}
-	defer func() { err = errors.Join(err, publisher.stop()) }()
+	defer func() { err = errors.Join(err, publisher.Stop()) }()
 
 	p := phase{server: b.server, publisher: publisher, receiver: receiver}
 	if _, _, _, err := p.run(ctx, load{messages: b.options.warmup}, ""); err != nil {
@@ -105,7 +106,7 @@ func (b *bench) round(ctx context.Context, c *contender, number int, l load) (s 
 // start starts a worker.
 func (b *bench) start(ctx context.Context, c *contender, role, stream string) (*process, error) {
 	s := setup{
-		Contender: c.name, Redis: b.server.url, Stream: stream, MaxLength: c.maxLength,
+		Contender: c.name, Redis: b.server.URL, Stream: stream, MaxLength: c.maxLength,
 		Window: b.options.window, ReadCount: b.options.readCount,
 	}
 	name := c.name + ", " + role
@@ -130,7 +131,7 @@ func (b *bench) start(ctx context.Context, c *contender, role, stream string) (*
 
 // phase is the two processes of a round, and what they have in common.
 type phase struct {
-	server              *server
+	server              *lab.Redis
 	publisher, receiver *process
 }
 
@@ -149,7 +150,7 @@ func (p *phase) run(ctx context.Context, l load, profile string) (sent, received
 	if _, err := p.receiver.ask(begin); err != nil {
 		return fail(err)
 	}
-	before, err := p.server.processorTime(ctx)
+	before, err := p.server.ProcessorTime(ctx)
 	if err != nil {
 		return fail(err)
 	}
@@ -160,7 +161,7 @@ func (p *phase) run(ctx context.Context, l load, profile string) (sent, received
 	if received, err = p.receiver.ask(order{Do: "result"}); err != nil {
 		return fail(err)
 	}
-	after, err := p.server.processorTime(ctx)
+	after, err := p.server.ProcessorTime(ctx)
 	if err != nil {
 		return fail(err)
 	}
@@ -191,7 +192,7 @@ func evaluate(l load, sent, received answer) sample {
 		}
 	}
 	slices.Sort(delays)
-	s.P50, s.P99 = percentile(delays, 50), percentile(delays, 99)
+	s.P50, s.P99 = lab.Percentile(delays, 50), lab.Percentile(delays, 99)
 	return s
 }
 
@@ -201,32 +202,4 @@ func over(total *uint64, messages float64) *float64 {
 	}
 	each := float64(*total) / messages
 	return &each
-}
-
-// percentile is the least value that so many in a hundred do not exceed; zero of nothing.
-func percentile(sorted []float64, percent int) float64 {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[(len(sorted)*percent+99)/100-1]
-}
-
-// packages is the folder of the pinned Node.js packages, from the working directory upwards.
-func packages() (string, error) {
-	from, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find the Node.js packages: %w", err)
-	}
-	for at := from; ; at = filepath.Dir(at) {
-		folder := filepath.Join(at, "internal", "testkit", "nodejs")
-		if _, err := os.Stat(filepath.Join(folder, "package-lock.json")); err == nil {
-			if _, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json")); err != nil {
-				return "", errors.New("the Node.js packages are not installed: run make tools, or leave nodejs out (-only)")
-			}
-			return folder, nil
-		}
-		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("find the Node.js packages: no folder above %s has internal/testkit/nodejs", from)
-		}
-	}
 }

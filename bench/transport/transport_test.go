@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roombus/roombus/bench/lab"
 	"github.com/roombus/roombus/internal/testkit/need"
 )
 
@@ -29,7 +30,7 @@ func TestGoContenders(t *testing.T) {
 
 func TestNodeJS(t *testing.T) {
 	need.Node(t)
-	if _, err := packages(); err != nil {
+	if _, err := lab.Packages(); err != nil {
 		need.Missing(t, err.Error())
 	}
 	c, err := contenderNamed("nodejs")
@@ -53,11 +54,11 @@ func runSmall(t *testing.T, c *contender) {
 	if err := b.findNode(t.Context(), []*contender{c}, &report{}); err != nil {
 		t.Fatal(err)
 	}
-	if b.server, err = startServer(t.Context(), need.RedisServer(t), t.TempDir()); err != nil {
+	if b.server, err = lab.StartRedis(t.Context(), need.RedisServer(t), t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := b.server.stop(); err != nil {
+		if err := b.server.Stop(); err != nil {
 			t.Error(err)
 		}
 	}()

@@ -5,10 +5,11 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // now is the machine's monotonic clock in nanoseconds: the same in all processes, and that of Node.js'
@@ -48,13 +49,13 @@ func measure(profile string) (*usage, error) {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	u.mallocs, u.bytes = memory.Mallocs, memory.TotalAlloc
-	u.cpu = processorTime()
+	u.cpu = lab.ProcessorTime()
 	return u, nil
 }
 
 // add puts what was used into an answer, and ends the profile.
 func (u *usage) add(a *answer) error {
-	a.CPU = float64(processorTime()-u.cpu) / float64(time.Microsecond)
+	a.CPU = float64(lab.ProcessorTime()-u.cpu) / float64(time.Microsecond)
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	allocs, bytes := memory.Mallocs-u.mallocs, memory.TotalAlloc-u.bytes
@@ -74,13 +75,4 @@ func (u *usage) add(a *answer) error {
 		return fmt.Errorf("write a profile: %w", err)
 	}
 	return file.Close()
-}
-
-// processorTime is what this process has used so far, in user and kernel mode.
-func processorTime() time.Duration {
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		return 0 // it knows itself
-	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }

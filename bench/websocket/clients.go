@@ -3,55 +3,39 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
-	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 
 	"github.com/gobwas/ws"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // connect is the clients' process: it answers "connect" when n connections are
 // open, and "received k" when k frames have come in.
 func connect(addr string, n int) error {
 	var received atomic.Int64
-	var conns []net.Conn
-	in := bufio.NewScanner(os.Stdin)
 	changed := make(chan struct{}, 1)
-	for in.Scan() {
+	return lab.Obey("ready", func(question string) (string, error) {
 		var want int64
 		switch {
-		case in.Text() == "connect":
-			var err error
-			if conns, err = dialAll(addr, n, &received, changed); err != nil {
-				return err
-			}
-		case scans(in.Text(), "received %d", &want):
+		case question == "connect":
+			return "ok", dialAll(addr, n, &received, changed) // they end with the process
+		case lab.Matches(question, "received %d", &want):
 			for received.Load() < want {
 				<-changed
 			}
+			return "ok", nil
 		default:
-			return fmt.Errorf("unknown question %q", in.Text())
+			return "", fmt.Errorf("unknown question %q", question)
 		}
-		fmt.Println("ok")
-	}
-	for _, c := range conns {
-		if err := c.Close(); err != nil {
-			return err
-		}
-	}
-	return in.Err()
-}
-
-func scans(line, format string, value *int64) bool {
-	_, err := fmt.Sscanf(line, format, value)
-	return err == nil
+	})
 }
 
 // dialAll opens n connections, 50 at a time, and reads what comes.
-func dialAll(addr string, n int, received *atomic.Int64, changed chan<- struct{}) ([]net.Conn, error) {
-	conns := make([]net.Conn, n)
+func dialAll(addr string, n int, received *atomic.Int64, changed chan<- struct{}) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 50)
@@ -59,24 +43,24 @@ func dialAll(addr string, n int, received *atomic.Int64, changed chan<- struct{}
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			conns[i], errs[i] = dial(addr, received, changed)
+			errs[i] = dial(addr, received, changed)
 		})
 	}
 	wg.Wait()
-	return conns, first(errs...)
+	return errors.Join(errs...)
 }
 
-func dial(addr string, received *atomic.Int64, changed chan<- struct{}) (net.Conn, error) {
+func dial(addr string, received *atomic.Int64, changed chan<- struct{}) error {
 	url := "ws://" + addr + "/?EIO=4&transport=websocket"
 	conn, ahead, _, err := ws.Dial(context.Background(), url)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if ahead == nil {
 		ahead = bufio.NewReaderSize(conn, 4096)
 	}
 	go count(ahead, received, changed) // ends with the process
-	return conn, nil
+	return nil
 }
 
 // count counts the frames of the size that is delivered; others, such as a

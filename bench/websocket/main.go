@@ -8,15 +8,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // frameText is what is delivered: with its header, a frame of 117 bytes.
@@ -80,26 +80,18 @@ type idle struct{ kB, goroutines float64 }
 // measureIdle returns what a connection costs that does nothing.
 func measureIdle(name string, n int) (idle, error) {
 	var r idle
-	err := with(name, n, func(server, clients *child) error {
-		before, err := server.ask("memory")
-		if err != nil {
-			return err
+	err := with(name, n, func(server, clients *lab.Process) error {
+		var before, after idle
+		for _, step := range []func() error{
+			func() error { return server.Scan("memory", &before.kB, &before.goroutines) },
+			func() error { return clients.Scan("connect") },
+			func() error { return server.Scan("memory", &after.kB, &after.goroutines) },
+		} {
+			if err := step(); err != nil {
+				return err
+			}
 		}
-		if _, err := clients.ask("connect"); err != nil {
-			return err
-		}
-		after, err := server.ask("memory")
-		if err != nil {
-			return err
-		}
-		var rss0, rss1, g0, g1 float64
-		if _, err := fmt.Sscan(before, &rss0, &g0); err != nil {
-			return err
-		}
-		if _, err := fmt.Sscan(after, &rss1, &g1); err != nil {
-			return err
-		}
-		r = idle{kB: (rss1 - rss0) / float64(n), goroutines: (g1 - g0) / float64(n)}
+		r = idle{kB: (after.kB - before.kB) / float64(n), goroutines: (after.goroutines - before.goroutines) / float64(n)}
 		return nil
 	})
 	return r, err
@@ -112,31 +104,23 @@ type delivery struct{ micros, rate float64 }
 // have all.
 func measureDelivery(name string, n, deliveries, burst int) (delivery, error) {
 	var r delivery
-	err := with(name, n, func(server, clients *child) error {
-		if _, err := clients.ask("connect"); err != nil {
-			return err
-		}
-		if _, err := server.ask("memory"); err != nil { // begins after a collection
-			return err
-		}
-		if _, err := server.ask("begin"); err != nil {
-			return err
+	err := with(name, n, func(server, clients *lab.Process) error {
+		var kB, goroutines, cpu, wall float64
+		steps := []func() error{
+			func() error { return clients.Scan("connect") },
+			func() error { return server.Scan("memory", &kB, &goroutines) }, // begins after a collection
+			func() error { return server.Scan("begin") },
 		}
 		for done := 0; done < deliveries; done += burst {
-			if _, err := server.ask(fmt.Sprint("broadcast ", burst/n)); err != nil {
+			steps = append(steps,
+				func() error { return server.Scan(fmt.Sprint("broadcast ", burst/n)) },
+				func() error { return clients.Scan(fmt.Sprint("received ", done+burst)) })
+		}
+		steps = append(steps, func() error { return server.Scan("cost", &cpu, &wall) })
+		for _, step := range steps {
+			if err := step(); err != nil {
 				return err
 			}
-			if _, err := clients.ask(fmt.Sprint("received ", done+burst)); err != nil {
-				return err
-			}
-		}
-		answer, err := server.ask("cost")
-		if err != nil {
-			return err
-		}
-		var cpu, wall float64
-		if _, err := fmt.Sscan(answer, &cpu, &wall); err != nil {
-			return err
 		}
 		r = delivery{micros: cpu / float64(deliveries), rate: float64(deliveries) / wall * 1e6}
 		return nil
@@ -145,74 +129,17 @@ func measureDelivery(name string, n, deliveries, burst int) (delivery, error) {
 }
 
 // with runs f while a server and its clients run.
-func with(name string, n int, f func(server, clients *child) error) (err error) {
-	server, err := start("-role", "server", "-candidate", name)
+func with(name string, n int, f func(server, clients *lab.Process) error) (err error) {
+	ctx := context.Background()
+	server, err := lab.StartSelf(ctx, name, "-role", "server", "-candidate", name)
 	if err != nil {
 		return err
 	}
-	defer func() { err = first(err, server.stop()) }()
-	addr, err := server.line()
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	clients, err := lab.StartSelf(ctx, "clients", "-role", "clients", "-addr", server.First, "-connections", strconv.Itoa(n))
 	if err != nil {
 		return err
 	}
-	clients, err := start("-role", "clients", "-addr", addr, "-connections", strconv.Itoa(n))
-	if err != nil {
-		return err
-	}
-	defer func() { err = first(err, clients.stop()) }()
+	defer func() { err = errors.Join(err, clients.Stop()) }()
 	return f(server, clients)
-}
-
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// child is this program in another process, which answers lines with lines.
-type child struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
-}
-
-func start(args ...string) (*child, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	c := &child{cmd: exec.CommandContext(context.Background(), self, args...)} //nolint:gosec // it is this program again
-	c.cmd.Stderr = os.Stderr
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	c.out = bufio.NewReader(out)
-	return c, c.cmd.Start()
-}
-
-func (c *child) line() (string, error) {
-	line, err := c.out.ReadString('\n')
-	return strings.TrimSpace(line), err
-}
-
-func (c *child) ask(question string) (string, error) {
-	if _, err := fmt.Fprintln(c.in, question); err != nil {
-		return "", err
-	}
-	return c.line()
-}
-
-// stop ends the child by the end of its input.
-func (c *child) stop() error {
-	if err := c.in.Close(); err != nil {
-		return err
-	}
-	return c.cmd.Wait()
 }

@@ -1,20 +1,15 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"runtime"
-	"runtime/debug"
-	"strconv"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/roombus/roombus/bench/lab"
 )
 
 // candidate is a library as a server uses it.
@@ -40,35 +35,30 @@ func serve(name string) error {
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends with the process
-	fmt.Println(listener.Addr())
-	in := bufio.NewScanner(os.Stdin)
-	var cpu, began time.Duration
-	for in.Scan() {
-		var n int64
+	var cpu time.Duration
+	var began time.Time
+	return lab.Obey(listener.Addr().String(), func(question string) (string, error) {
+		var n int
 		switch {
-		case in.Text() == "memory":
-			rss, err := resident()
-			if err != nil {
-				return err
-			}
-			fmt.Println(rss, runtime.NumGoroutine())
-		case in.Text() == "begin":
-			cpu, began = processTime(), sinceStart()
-			fmt.Println("ok")
-		case scans(in.Text(), "broadcast %d", &n):
+		case question == "memory":
+			rss, err := lab.Resident()
+			return fmt.Sprint(rss, runtime.NumGoroutine()), err
+		case question == "begin":
+			cpu, began = lab.ProcessorTime(), time.Now()
+			return "ok", nil
+		case lab.Matches(question, "broadcast %d", &n):
 			for range n {
 				if err := broadcast(frameText); err != nil {
-					return err
+					return "", err
 				}
 			}
-			fmt.Println("ok")
-		case in.Text() == "cost":
-			fmt.Println((processTime() - cpu).Microseconds(), (sinceStart() - began).Microseconds())
+			return "ok", nil
+		case question == "cost":
+			return fmt.Sprint((lab.ProcessorTime() - cpu).Microseconds(), time.Since(began).Microseconds()), nil
 		default:
-			return fmt.Errorf("unknown question %q", in.Text())
+			return "", fmt.Errorf("unknown question %q", question)
 		}
-	}
-	return in.Err()
+	})
 }
 
 func build(name string) (http.Handler, func([]byte) error, error) {
@@ -79,35 +69,6 @@ func build(name string) (http.Handler, func([]byte) error, error) {
 		}
 	}
 	return nil, nil, fmt.Errorf("no candidate is called %q", name)
-}
-
-var processStart = time.Now()
-
-func sinceStart() time.Duration { return time.Since(processStart) }
-
-// processTime is the CPU time of the process, user and system.
-func processTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err) // only a wrong argument makes it fail
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// resident is the resident memory in kB after garbage is gone.
-func resident() (int, error) {
-	runtime.GC()
-	debug.FreeOSMemory()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	for line := range bytes.Lines(status) {
-		if value, ok := bytes.CutPrefix(line, []byte("VmRSS:")); ok {
-			return strconv.Atoi(string(bytes.Fields(value)[0]))
-		}
-	}
-	return 0, errors.New("/proc/self/status has no VmRSS")
 }
 
 // group is the connections of a server.

@@ -141,6 +141,10 @@ func rules() []rule {
 			reason: "tests of the whole stand at the end: nothing is built on them",
 		},
 		{
+			family: "internal/hostile", ours: all, outside: all, importers: nobody,
+			reason: "the edge against hostile clients, with everything that a node has",
+		},
+		{
 			family: "internal/endtoend", ours: all, outside: all, importers: nobody,
 			reason: "the promises end to end, with everything that a cluster has",
 		},
@@ -202,6 +206,7 @@ func expected() []string {
 		"examples/chat",
 		"internal/endtoend",
 		"internal/handlers",
+		"internal/hostile",
 		"internal/interop",
 		"internal/payload",
 		"internal/testkit/conformance",

@@ -1,18 +1,29 @@
 package handlers
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// Executor runs the jobs of one socket one after the other, in the order in which they come, on a goroutine that is
-// there only while there are jobs. The zero Executor is ready. The WaitGroup of its methods counts the goroutine.
+// Executor has the jobs of one socket done one after the other, in the order in which they come, on a goroutine that is at
+// work only while there are jobs. The zero Executor is ready. The WaitGroup of its methods, always the same, counts the work.
 type Executor struct {
+	// Fair is who lets others have their turn when there are many jobs; nil for nobody. It is called after [Turn].
+	Fair interface{ Yield(worked time.Duration) }
+
 	mu      sync.Mutex
 	queue   []Job
 	bytes   int // of what the jobs in the queue are for
 	running bool
 	closed  bool
+	// doing is work with the executor's own arguments, made once.
+	doing func()
 	// space is closed when a job was taken out of the queue. It is nil when nobody waits for that.
 	space chan struct{}
 }
+
+// Turn is how long jobs are done without a pause, if there is somebody to let others have their turn.
+const Turn = 100 * time.Microsecond
 
 // Job is what is to be done for a packet of so many bytes.
 type Job struct {
@@ -26,14 +37,35 @@ type Bounds struct{ Jobs, Bytes int }
 // Submit queues a job. It blocks while the queue is full, and not when done is closed: then the job is one too many. It
 // reports false, and the job will not run, when Finish was called.
 func (x *Executor) Submit(running *sync.WaitGroup, limit Bounds, done <-chan struct{}, j Job) bool {
+	work, ok := x.Enqueue(running, limit, done, j)
+	start(work)
+	return ok
+}
+
+// Enqueue is Submit for who has a goroutine to spare: where nobody is at work it returns what the caller has to call, at
+// once, which does what is queued.
+func (x *Executor) Enqueue(running *sync.WaitGroup, limit Bounds, done <-chan struct{}, j Job) (work func(), ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.await(limit, j.Bytes, done)
 	if x.closed {
-		return false
+		return nil, false
 	}
-	x.push(running, j)
-	return true
+	return x.push(running, j), true
+}
+
+// start has queued jobs done.
+func start(work func()) {
+	if work != nil {
+		go work()
+	}
+}
+
+// More reports whether something waits behind the job that is being done.
+func (x *Executor) More() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.queue) > 0
 }
 
 // WaitForRoom blocks while there is no room for another byte, and not when done is closed. It reports whether it had to.
@@ -66,7 +98,7 @@ func (x *Executor) await(limit Bounds, bytes int, done <-chan struct{}) (waited 
 func (x *Executor) Push(running *sync.WaitGroup, j Job) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.push(running, j)
+	start(x.push(running, j))
 }
 
 // Offer is Submit without the waiting: it reports false, and the job will not run, when so many wait or Finish was
@@ -77,7 +109,7 @@ func (x *Executor) Offer(running *sync.WaitGroup, limit int, j Job) bool {
 	if x.closed || len(x.queue) >= limit {
 		return false
 	}
-	x.push(running, j)
+	start(x.push(running, j))
 	return true
 }
 
@@ -91,19 +123,23 @@ func (x *Executor) Finish(running *sync.WaitGroup, last func()) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.closed = true
-	x.push(running, Job{Do: last})
+	start(x.push(running, Job{Do: last}))
 	x.wake()
 }
 
-// push queues a job and sees to it that somebody does it. mu is held.
-func (x *Executor) push(running *sync.WaitGroup, j Job) {
+// push queues a job and returns what is to be called if nobody is at work. mu is held.
+func (x *Executor) push(running *sync.WaitGroup, j Job) (work func()) {
 	x.queue = append(x.queue, j)
 	x.bytes += j.Bytes
-	if !x.running {
-		x.running = true
-		running.Add(1)
-		go x.work(running)
+	if x.running {
+		return nil
 	}
+	x.running = true
+	running.Add(1)
+	if x.doing == nil {
+		x.doing = func() { x.work(running) }
+	}
+	return x.doing
 }
 
 // wake tells who waits for space. mu is held.
@@ -122,9 +158,10 @@ func (x *Executor) work(running *sync.WaitGroup) {
 		if idle {
 			running.Done()
 		} else {
-			go x.work(running)
+			go x.doing()
 		}
 	}()
+	from, done := time.Now(), 0
 	for {
 		j, ok := x.next()
 		if !ok {
@@ -132,6 +169,17 @@ func (x *Executor) work(running *sync.WaitGroup) {
 			return
 		}
 		j.Do()
+		done++
+		if x.Fair == nil || !x.More() {
+			continue
+		}
+		if worked := time.Since(from); worked > Turn {
+			// Handlers that take long wait for something, most likely, and do not need their turn.
+			if worked < time.Duration(done)*Turn {
+				x.Fair.Yield(worked)
+			}
+			from, done = time.Now(), 0
+		}
 	}
 }
 

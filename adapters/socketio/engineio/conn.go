@@ -18,6 +18,8 @@ type Conn struct {
 	// overlap, whichever goroutine reads.
 	delivering sync.Mutex
 	receiver   Receiver
+	// worker is the receiver if it is a Worker.
+	worker Worker
 	// messages counts those that the receiver was given. delivering guards it.
 	messages uint64
 	// busy is the number of the message that the receiver is being given, 0
@@ -109,6 +111,23 @@ func (c *Conn) Transport() Transport {
 func (c *Conn) Send(f *Frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	err := c.put(f)
+	if err == nil {
+		c.flush()
+	}
+	return err
+}
+
+// Put is Send for who calls Flush right after it: until then the frame may stay
+// in the queue.
+func (c *Conn) Put(f *Frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.put(f)
+}
+
+// put queues a frame. mu is held.
+func (c *Conn) put(f *Frame) error {
 	if c.closed.Load() {
 		return ErrClosed
 	}
@@ -116,8 +135,30 @@ func (c *Conn) Send(f *Frame) error {
 		c.shut(ReasonTransportError, ErrOverflow, false)
 		return ErrOverflow
 	}
-	c.push(f)
+	c.enqueue(f)
 	return nil
+}
+
+// Flush sees to it that what is queued is sent, and never blocks. With now, the
+// caller's goroutine writes what the network takes at once, which is the
+// cheapest way to send one frame; without, what is sent to many connections, or
+// again to this one, goes out together.
+func (c *Conn) Flush(now bool) {
+	c.mu.Lock()
+	if !now || c.queue == nil || c.socket == nil || c.socket.raw == nil || c.socket.closing || c.socket.sent || c.writing {
+		if c.queue != nil {
+			c.flush()
+		}
+		c.mu.Unlock()
+		return
+	}
+	// It is counted as running, because it is not closing.
+	c.writing = true
+	c.server.running.Add(1)
+	c.mu.Unlock()
+	w := attempts.get()
+	c.flushNow(w)
+	attempts.put(w)
 }
 
 // SendVolatile queues a frame if it can be expected to leave at once, and
@@ -206,6 +247,12 @@ func (c *Conn) full(f *Frame) bool {
 // push queues a frame, whatever waits already, and sees to it that it is sent.
 // mu is held.
 func (c *Conn) push(f *Frame) {
+	c.enqueue(f)
+	c.flush()
+}
+
+// enqueue queues a frame. mu is held.
+func (c *Conn) enqueue(f *Frame) {
 	if c.queue == nil {
 		c.queue = batches.get()
 	}
@@ -213,7 +260,6 @@ func (c *Conn) push(f *Frame) {
 	c.bytes += f.Len()
 	c.packets++
 	c.queued++
-	c.flush()
 }
 
 // flush gives what is queued to whoever can send it now. mu is held.
@@ -364,18 +410,26 @@ func (c *Conn) start() {
 		return
 	}
 	c.receiver = c.server.handler.Open(c)
+	if worker, ok := c.receiver.(Worker); ok {
+		c.worker = worker
+	}
 }
 
-// deliver hands a message to the receiver, unless the connection is closed.
-func (c *Conn) deliver(data []byte, binary bool) {
+// deliver hands a message to the receiver, unless the connection is closed. What
+// it returns is to be called soon, when the caller keeps nobody waiting.
+func (c *Conn) deliver(data []byte, binary bool) (work func()) {
 	c.delivering.Lock()
 	defer c.delivering.Unlock()
 	if c.closed.Load() {
-		return
+		return nil
 	}
 	c.messages++
 	c.server.traffic.Load().in(c, len(data))
 	c.busy.Store(c.messages)
 	defer c.busy.Store(0)
+	if c.worker != nil {
+		return c.worker.Receive(data, binary)
+	}
 	c.receiver.Message(data, binary)
+	return nil
 }

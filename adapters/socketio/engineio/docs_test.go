@@ -17,7 +17,7 @@ func TestProtocolPageNamesRealTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	var tests strings.Builder
-	for _, dir := range []string{"adapters/socketio", "internal/interop"} {
+	for _, dir := range []string{"adapters/socketio", "internal/interop", "internal/hostile"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, "_test.go") {
 				return err

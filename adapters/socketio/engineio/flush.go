@@ -32,14 +32,12 @@ func (f *flusher) add(c *Conn) {
 	f.due = append(f.due, c)
 	if f.workers == 0 || f.workers < runtime.GOMAXPROCS(0) && len(f.due) > f.workers*perWorker {
 		f.workers++
-		f.server.running.Add(1)
-		go f.work()
+		f.server.crew.do(f)
 	}
 }
 
-// work flushes connections until none is due.
-func (f *flusher) work() {
-	defer f.server.running.Done()
+// run flushes connections until none is due.
+func (f *flusher) run() {
 	w := attempts.get()
 	defer attempts.put(w)
 	var conns []*Conn

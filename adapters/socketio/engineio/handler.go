@@ -40,6 +40,17 @@ type UpgradeReceiver interface {
 	Upgraded()
 }
 
+// A Worker is a Receiver that does not do itself what takes long.
+type Worker interface {
+	Receiver
+	// Receive is called in the place of Message. What it returns, if that is
+	// not nil, is called once: after Receive has returned, at once, and while
+	// the client's next messages are received. So Receive should not block,
+	// and what it returns may; the Receiver sees to it that two of those do
+	// not come in each other's way. Server.Close waits for it.
+	Receive(data []byte, binary bool) (work func())
+}
+
 // Handshake is what is known of the request that opened a connection.
 type Handshake struct {
 	// Method, URL, Host, Header and RemoteAddr are those of the http.Request.

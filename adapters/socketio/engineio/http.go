@@ -33,10 +33,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.servePoll(w, r, c)
 	case c != nil:
 		s.servePost(w, r, c)
-	case upgrade:
-		s.openWebSocket(w, r)
 	default:
-		s.openPolling(w, r)
+		done, ok := s.admit(r)
+		if !ok {
+			s.unavailable(w, errBusy)
+			return
+		}
+		defer done()
+		if upgrade {
+			s.openWebSocket(w, r)
+		} else {
+			s.openPolling(w, r)
+		}
 	}
 }
 
@@ -134,6 +142,7 @@ func (s *Server) refused(r *http.Request, refusal *Refusal) {
 var (
 	errClosed = errors.New("The server is shutting down") //nolint:staticcheck // clients read it as a sentence
 	errFull   = errors.New("The server is full")          //nolint:staticcheck // clients read it as a sentence
+	errBusy   = errors.New("The server is busy")          //nolint:staticcheck // clients read it as a sentence
 )
 
 // unavailable answers a handshake for which there is no connection. The next one

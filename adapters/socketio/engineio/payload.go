@@ -32,7 +32,9 @@ func (c *Conn) receivePayload(body []byte) {
 			}
 		}
 		// What the receiver appends to one message must not run into the next.
-		c.receivePacket(slices.Clip(packet), true)
+		if work := c.receivePacket(slices.Clip(packet), true); work != nil {
+			c.server.running.Go(work) // the request is counted as running
+		}
 	}
 }
 
@@ -45,8 +47,8 @@ func (c *Conn) clientLeft() {
 }
 
 // receivePacket handles one packet that came as text, from a payload or from a
-// WebSocket message.
-func (c *Conn) receivePacket(packet []byte, fromPayload bool) {
+// WebSocket message. What it returns is deliver's.
+func (c *Conn) receivePacket(packet []byte, fromPayload bool) (work func()) {
 	c.heard.Store(true)
 	kind, data := byte(0), packet
 	if len(packet) > 0 {
@@ -54,7 +56,7 @@ func (c *Conn) receivePacket(packet []byte, fromPayload bool) {
 	}
 	switch kind {
 	case packetMessage:
-		c.deliver(data, false)
+		return c.deliver(data, false)
 	case packetPong:
 		c.pong()
 	case packetPing:
@@ -67,17 +69,18 @@ func (c *Conn) receivePacket(packet []byte, fromPayload bool) {
 	case packetBinary:
 		if !fromPayload {
 			c.fail(ReasonParseError, ErrUnknownPacket)
-			return
+			return nil
 		}
 		binary, err := decodeBase64(data)
 		if err != nil {
 			c.fail(ReasonParseError, err)
-			return
+			return nil
 		}
-		c.deliver(binary, true)
+		return c.deliver(binary, true)
 	default:
 		c.fail(ReasonParseError, ErrUnknownPacket)
 	}
+	return nil
 }
 
 // decodeBase64 decodes in place, with padding or without.

@@ -42,7 +42,9 @@ type Server struct {
 	counters counters
 	// traffic is nil while nobody wants messages counted.
 	traffic atomic.Pointer[traffic]
+	crew    crew
 	flusher flusher
+	turns   turns
 }
 
 // NewServer returns a server that tells h of its connections. The error names
@@ -59,8 +61,8 @@ func NewServer(h Handler, cfg Config) (*Server, error) {
 		conns: make(map[string]*Conn), accepting: true,
 		closing: make(chan struct{}),
 	}
-	s.flusher.server = s
 	s.elsewhere, s.endElsewhere = context.WithCancel(context.Background())
+	s.crew.running, s.flusher.server = &s.running, s
 	return s, nil
 }
 
@@ -119,6 +121,7 @@ func (s *Server) Close() error {
 		}
 		close(s.closing)
 		s.endElsewhere()
+		s.crew.dismiss()
 	}
 	s.running.Wait()
 	return nil

@@ -30,6 +30,14 @@ type socket struct {
 	// deadline ends the closing.
 	deadline time.Time
 
+	// worked is how long what has come was worked for without a pause. It is the
+	// reader's own.
+	worked time.Duration
+
+	// late counts what has come since the connection was closed. It is the
+	// reader's own.
+	late int
+
 	// controls counts control packets since window began: see flooded. It is
 	// the reader's own.
 	controls int
@@ -39,6 +47,11 @@ type socket struct {
 // maxControls is how many control packets a client may send in a second. More
 // is a flood, whose answers would cost more than it.
 const maxControls = 100
+
+// maxLate is how many messages are read after the connection was closed, until
+// the client's close frame should have come. A client that floods would otherwise
+// be read for all of CloseTimeout, at the cost of all others.
+const maxLate = 1000
 
 // badHandshake is the refusal of a request that could not become a WebSocket.
 func badHandshake(err error) *Refusal {
@@ -124,53 +137,95 @@ func (c *Conn) startReader() {
 	go c.readFunc()
 }
 
-// read is the reader: it waits for the client, handles what has come, and leaves
-// the waiting to its successor. A goroutine that has called a receiver has a
-// stack of 4 kB or more, which the runtime does not make smaller again; a new
-// one waits on 2 kB. That is why the wait is called from here, where the stack is
-// shallow. BenchmarkIdle and BenchmarkEcho have the figures.
+// read is the reader: it waits for the client, leaves what has come to the crew,
+// and ends. A goroutine that has called a receiver has a stack of 4 kB or more,
+// which the runtime does not make smaller again; one that waits has 2 kB, because
+// the wait is called from here, where the stack is shallow. BenchmarkIdle and
+// BenchmarkEcho have the figures.
 func (c *Conn) read() {
-	defer c.server.running.Done()
-	err := c.socket.reader.wait()
-	if err == nil {
-		err = c.receive(c.socket)
-	}
-	if err != nil {
+	if err := c.socket.reader.wait(); err != nil {
 		c.endRead(c.socket, err)
+		c.server.running.Done()
 		return
 	}
-	c.startReader()
+	c.server.crew.do(c)
 }
 
-// receive handles all messages that have come, or begun to.
-func (c *Conn) receive(socket *socket) error {
-	for socket.reader.more() {
+// run handles what has come, leaves the waiting for more to another reader, and
+// then does what the receiver has left.
+func (c *Conn) run() {
+	var from time.Time
+	if c.socket.reader.full {
+		from = time.Now()
+	}
+	work, err := c.receive(c.socket)
+	switch {
+	case err != nil:
+		c.endRead(c.socket, err)
+		c.server.running.Done()
+	case c.socket.reader.more():
+		c.server.crew.do(c)
+	default:
+		c.pause(from)
+		go c.readFunc()
+	}
+	if work != nil {
+		work()
+	}
+}
+
+// pause has a client that sends without one take turns with the others. from is
+// when the work for what has come began, zero if it was not much.
+func (c *Conn) pause(from time.Time) {
+	socket := c.socket
+	if from.IsZero() {
+		socket.worked = 0
+		return
+	}
+	if socket.worked += time.Since(from); socket.worked > Turn {
+		c.Yield(socket.worked)
+		socket.worked = 0
+	}
+}
+
+// receive handles all messages that have come, or begun to, up to the first that
+// leaves work to do.
+func (c *Conn) receive(socket *socket) (work func(), err error) {
+	for work == nil && socket.reader.more() {
 		op, payload, err := socket.reader.next()
+		if err == nil && c.closed.Load() {
+			socket.late++
+			if socket.late > maxLate {
+				err = errLate
+			}
+		}
 		if err == nil {
-			err = c.receiveMessage(socket, op, payload)
+			work, err = c.receiveMessage(socket, op, payload)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return work, nil
 }
 
 // errClientClosed ends the reader after a close frame.
 var errClientClosed = errors.New("engineio: the client closed the WebSocket")
 
+// errLate ends the reader of a connection that is closed.
+var errLate = errors.New("engineio: the client goes on after the end of the connection")
+
 // receiveMessage handles one message or control frame. Its error ends the
-// reader.
-func (c *Conn) receiveMessage(socket *socket, op ws.OpCode, payload []byte) error {
+// reader. It comes without work.
+func (c *Conn) receiveMessage(socket *socket, op ws.OpCode, payload []byte) (work func(), err error) {
 	switch op {
 	case ws.OpBinary:
 		c.heard.Store(true)
-		c.deliver(payload, true)
-		return nil
+		return c.deliver(payload, true), nil
 	case ws.OpClose:
 		answer, err := closeAnswer(payload)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -178,20 +233,19 @@ func (c *Conn) receiveMessage(socket *socket, op ws.OpCode, payload []byte) erro
 		if !socket.sent {
 			socket.last = answer
 		}
-		return errClientClosed
+		return nil, errClientClosed
 	case ws.OpText:
 		if len(payload) > 0 && payload[0] == packetMessage {
-			c.receivePacket(payload, false)
-			return nil
+			return c.receivePacket(payload, false), nil
 		}
 	default: // control frames are counted
 	}
 	if socket.flooded(time.Now()) {
-		return &frameError{ws.StatusPolicyViolation, fmt.Sprintf("more than %d control packets in a second", maxControls), ErrFlood}
+		return nil, &frameError{ws.StatusPolicyViolation, fmt.Sprintf("more than %d control packets in a second", maxControls), ErrFlood}
 	}
 	switch op {
 	case ws.OpText:
-		c.receivePacket(payload, false)
+		return c.receivePacket(payload, false), nil
 	case ws.OpPing:
 		c.heard.Store(true)
 		c.mu.Lock()
@@ -201,7 +255,7 @@ func (c *Conn) receiveMessage(socket *socket, op ws.OpCode, payload []byte) erro
 		}
 	default: // a pong of WebSocket answers nothing: our pings are packets
 	}
-	return nil
+	return nil, nil //nolint:nilnil // most messages leave nothing to do
 }
 
 // endRead closes the connection for the error that ended the reader, and the

@@ -19,7 +19,8 @@ type Stats struct {
 	// that were made for it and did not.
 	Upgraded, UpgradesFailed uint64
 	// Unavailable counts handshakes, and all requests after Close, that were
-	// answered 503: after StopAccepting, and beyond MaxConnections.
+	// answered 503: after StopAccepting, beyond MaxConnections, and when so many
+	// clients connect at once that one would have to wait for more than 5 s.
 	Unavailable uint64
 	// Refused counts requests that Config.OnRefused was told of.
 	Refused map[RefusalCode]uint64

@@ -64,8 +64,10 @@ type frameReader struct {
 	// what net/http had read ahead.
 	buf      []byte
 	from, to int
-	idle     [idleBuffer]byte
-	busy     *[busyBuffer]byte
+	// full says that the last wait filled the buffer: there is more, probably.
+	full bool
+	idle [idleBuffer]byte
+	busy *[busyBuffer]byte
 	// header is where headers are decoded.
 	header [ws.MaxHeaderSize]byte
 	// op and partial are the message of which not all fragments have come; op
@@ -95,7 +97,7 @@ func (r *frameReader) wait() error {
 		return nil
 	}
 	n, err := r.src.Read(r.buf)
-	r.from, r.to = 0, n
+	r.from, r.to, r.full = 0, n, n == len(r.buf)
 	if n > 0 {
 		return nil // an error that came with bytes comes again at the next read
 	}

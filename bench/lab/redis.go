@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"bytes"
@@ -23,21 +23,21 @@ const (
 	redisStops = 5 * time.Second
 )
 
-// server is a redis-server of this program's own, which keeps nothing on disk.
-type server struct {
+// Redis is a redis-server of this program's own, which keeps nothing on disk.
+type Redis struct {
 	cmd     *exec.Cmd
 	out     bytes.Buffer
 	exited  chan struct{}
-	client  *redis.Client
-	url     string
-	version string
+	Client  *redis.Client
+	URL     string
+	Version string
 }
 
-// startServer starts a server and returns when it answers. It dies with ctx.
-func startServer(ctx context.Context, path, dir string) (*server, error) {
+// StartRedis starts the server at a path, in a folder, and returns when it answers. It dies with ctx.
+func StartRedis(ctx context.Context, path, dir string) (*Redis, error) {
 	var errs error
 	for range port.Tries {
-		s, err := tryServer(ctx, path, dir, port.Candidate())
+		s, err := tryRedis(ctx, path, dir, port.Candidate())
 		if err == nil {
 			return s, nil
 		}
@@ -49,9 +49,9 @@ func startServer(ctx context.Context, path, dir string) (*server, error) {
 	return nil, fmt.Errorf("start redis-server: %w", errs)
 }
 
-func tryServer(ctx context.Context, path, dir string, number int) (*server, error) {
+func tryRedis(ctx context.Context, path, dir string, number int) (*Redis, error) {
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(number))
-	s := &server{exited: make(chan struct{}), url: "redis://" + addr + "/0"}
+	s := &Redis{exited: make(chan struct{}), URL: "redis://" + addr + "/0"}
 	s.cmd = exec.CommandContext(ctx, path, //nolint:gosec // the program that the user chose
 		"--port", strconv.Itoa(number), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no")
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
@@ -62,20 +62,20 @@ func tryServer(ctx context.Context, path, dir string, number int) (*server, erro
 		_ = s.cmd.Wait() // however it ends, it has ended
 		close(s.exited)
 	}()
-	s.client = redis.NewClient(&redis.Options{Addr: addr})
+	s.Client = redis.NewClient(&redis.Options{Addr: addr})
 	if err := s.await(ctx); err != nil {
-		return nil, errors.Join(err, s.stop())
+		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
-func (s *server) await(ctx context.Context) error {
+func (s *Redis) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {
-		info, err := s.client.InfoMap(ctx, "server").Result()
+		info, err := s.Client.InfoMap(ctx, "server").Result()
 		if err == nil {
-			s.version = info["Server"]["redis_version"]
+			s.Version = info["Server"]["redis_version"]
 			return nil
 		}
 		select {
@@ -88,9 +88,9 @@ func (s *server) await(ctx context.Context) error {
 	}
 }
 
-// processorTime is what the server has used so far, in microseconds.
-func (s *server) processorTime(ctx context.Context) (float64, error) {
-	info, err := s.client.InfoMap(ctx, "cpu").Result()
+// ProcessorTime is what the server has used so far, in microseconds.
+func (s *Redis) ProcessorTime(ctx context.Context) (float64, error) {
+	info, err := s.Client.InfoMap(ctx, "cpu").Result()
 	if err != nil {
 		return 0, fmt.Errorf("ask Redis what it has used: %w", err)
 	}
@@ -105,16 +105,17 @@ func (s *server) processorTime(ctx context.Context) (float64, error) {
 	return sum, nil
 }
 
-func (s *server) empty(ctx context.Context) error {
-	if err := s.client.FlushAll(ctx).Err(); err != nil {
+// Empty removes all keys.
+func (s *Redis) Empty(ctx context.Context) error {
+	if err := s.Client.FlushAll(ctx).Err(); err != nil {
 		return fmt.Errorf("empty Redis: %w", err)
 	}
 	return nil
 }
 
-// stop ends the server and waits for its end.
-func (s *server) stop() error {
-	err := s.client.Close()
+// Stop ends the server and waits for its end.
+func (s *Redis) Stop() error {
+	err := s.Client.Close()
 	_ = s.cmd.Process.Signal(os.Interrupt) // it may have ended
 	select {
 	case <-s.exited:
