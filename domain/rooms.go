@@ -115,6 +115,9 @@ func (r *Rooms[S]) In(s S, name string) bool {
 // Len is the number of sockets.
 func (r *Rooms[S]) Len() int { return len(r.all.list) }
 
+// Count is the number of rooms that have a socket.
+func (r *Rooms[S]) Count() int { return len(r.rooms) }
+
 // Size is the number of sockets in a room.
 func (r *Rooms[S]) Size(name string) int {
 	if in, ok := r.rooms[name]; ok {
