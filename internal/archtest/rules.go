@@ -107,6 +107,14 @@ func rules() []rule {
 			reason: "tracing decorates the ports, whatever stands behind them; OpenTelemetry stays in it",
 		},
 		{
+			family: "diagnostics", ours: core, outside: []string{otel, rates}, notStd: []string{"os", "net", "database", "testing", "flag"},
+			reason: "diagnostics remember what passes the ports, and are asked through the node: no core, no adapter, no network of their own",
+		},
+		{
+			family: "diagnostics/console", ours: []string{"domain", "diagnostics"},
+			reason: "the console shows what diagnostics say, to whoever mounts it: no core, no adapter",
+		},
+		{
 			family: "internal/payload", ours: []string{"domain"}, outside: []string{jsonExperiment},
 			notStd: []string{"net", "os", "log", "database"},
 			reason: "a codec turns values into bytes and back",
@@ -180,6 +188,7 @@ func expected() []string {
 		"app/di/memory",
 		"app/di/redis",
 		"cmd/roombus",
+		"diagnostics",
 		"domain",
 		"examples/audit",
 		"examples/chat",

@@ -1,0 +1,89 @@
+package diagnostics
+
+import (
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// The entry of a trace's state that says whether its spans are remembered: all nodes do as the one where it began.
+const (
+	stateKey     = "roombus"
+	stateChosen  = "1"
+	statePassed  = "0"
+	samplerLabel = "roombus recorder over "
+)
+
+// Sampler returns a sampler that decides as base does what is exported, and besides chooses traces whose spans the
+// recorder remembers: Config.TracesPerSecond new ones at the most. Spans that are chosen but not sampled are recorded
+// only, so exporters do not see them. The choice travels with the trace, in its state, so that all nodes that use this
+// sampler remember the same traces as a whole. From then on the recorder takes what was chosen, and nothing else.
+//
+// A nil base samples nothing: that is for a process without an exporter.
+func (r *Recorder) Sampler(base sdktrace.Sampler) sdktrace.Sampler {
+	if base == nil {
+		base = sdktrace.NeverSample()
+	}
+	r.sampling.Store(true)
+	return &sampler{base: base, recorder: r}
+}
+
+type sampler struct {
+	base     sdktrace.Sampler
+	recorder *Recorder
+}
+
+// Description names the sampler.
+func (s *sampler) Description() string { return samplerLabel + s.base.Description() }
+
+// ShouldSample decides about a span that begins.
+func (s *sampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	result := s.base.ShouldSample(p)
+	parent := trace.SpanContextFromContext(p.ParentContext)
+	origin := parent
+	if !parent.IsValid() && len(p.Links) > 0 { // a trace of its own that points at the message's
+		origin = p.Links[0].SpanContext
+	}
+	chosen, mark := s.choose(origin, result.Decision)
+	if mark != "" {
+		// A state that is full of others' entries takes one more by letting go the oldest; it refuses nothing else here.
+		if state, err := result.Tracestate.Insert(stateKey, mark); err == nil {
+			result.Tracestate = state
+		}
+	}
+	if chosen && result.Decision == sdktrace.Drop {
+		result.Decision = sdktrace.RecordOnly
+	}
+	return result
+}
+
+// choose says whether a span is remembered, and what its trace's state is to say: nothing where it says nothing and all
+// would be clear without.
+func (s *sampler) choose(origin trace.SpanContext, base sdktrace.SamplingDecision) (chosen bool, mark string) {
+	switch said := origin.TraceState().Get(stateKey); {
+	case said == stateChosen:
+		return s.recorder.traceRate != 0, stateChosen
+	case said != "":
+		return false, statePassed
+	case origin.IsValid() && (!origin.IsRemote() || !origin.IsSampled()):
+		return false, "" // a trace that was passed over where it began
+	case s.recorder.allow():
+		return true, stateChosen
+	case base != sdktrace.Drop:
+		return false, statePassed // it goes on as a trace, but is none of those that are remembered
+	default:
+		return false, ""
+	}
+}
+
+// allow takes a new trace out of the budget.
+func (r *Recorder) allow() bool {
+	switch {
+	case r.traceRate == 0:
+		return false
+	case r.traceRate < 0 || r.budget.Allow():
+		return true
+	default:
+		r.skipped.Add(1)
+		return false
+	}
+}
