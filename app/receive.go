@@ -196,6 +196,10 @@ func (r reader) HandleNotice(ctx context.Context, notice domain.Notice) {
 		n.observe(ctx, notice)
 	case *domain.BadEntry:
 		n.observe(ctx, notice)
+	case *domain.TransportLost:
+		n.observe(ctx, notice)
+	case *domain.TransportFound:
+		n.observe(ctx, notice)
 	}
 }
 
@@ -254,10 +258,10 @@ func (ns *namespace) ifOf(stream string, f func(*namespace)) {
 // listener is a node as the channel's handler.
 type listener struct{ n *Node }
 
-// HandleNotice passes on what could not be read.
+// HandleNotice passes on what could not be read, and that the channel is lost or found.
 func (l listener) HandleNotice(ctx context.Context, n domain.Notice) {
-	if bad, ok := n.(*domain.BadEntry); ok {
-		l.n.observe(ctx, bad)
+	if e, ok := n.(domain.Event); ok {
+		l.n.observe(ctx, e)
 	}
 }
 

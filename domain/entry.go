@@ -35,8 +35,8 @@ type Held struct {
 	Trimmed bool
 }
 
-// Notice is what a reader of the log learns besides entries, told at its place in the order: *Gap, *Reset, *BadEntry
-// or *AtTail.
+// Notice is what a reader of the log learns besides entries, told at its place in the order: *Gap, *Reset, *BadEntry,
+// *AtTail, *TransportLost or *TransportFound.
 type Notice interface{ isNotice() }
 
 // Gap says that entries were lost to this reader: they were trimmed before it read them, or a publisher's numbers
@@ -86,7 +86,29 @@ type AtTail struct {
 	Epoch Epoch
 }
 
-func (*Gap) isNotice()      {}
-func (*Reset) isNotice()    {}
-func (*BadEntry) isNotice() {}
-func (*AtTail) isNotice()   {}
+// TransportLost says that a stream of the log, or a lane of the channel, cannot be read for now: the connection is gone,
+// or nothing can be heard on it. It is told once; the reader goes on trying. Nothing is lost by that alone: what was, a
+// Gap says afterwards.
+type TransportLost struct {
+	// Stream is the stream, or the lane's own name for the place.
+	Stream string
+	// Since is when something was read last, by the reader's own clock. It can be seconds ago: a peer that is silent is
+	// only found out by waiting.
+	Since time.Time
+	// Err says what was wrong.
+	Err error
+}
+
+// TransportFound says that what was told to be lost can be read again. What follows comes after the last entry before.
+type TransportFound struct {
+	Stream string
+	// Away is how long nothing was read: from TransportLost.Since until now.
+	Away time.Duration
+}
+
+func (*Gap) isNotice()            {}
+func (*Reset) isNotice()          {}
+func (*BadEntry) isNotice()       {}
+func (*AtTail) isNotice()         {}
+func (*TransportLost) isNotice()  {}
+func (*TransportFound) isNotice() {}

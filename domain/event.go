@@ -2,7 +2,8 @@ package domain
 
 import "time"
 
-// Event is something that the core wants seen. The types are *Gap, *Reset, *BadEntry and those of this file.
+// Event is something that the core wants seen. The types are *Gap, *Reset, *BadEntry, *TransportLost, *TransportFound and
+// those of this file.
 type Event interface{ isEvent() }
 
 // Delivered says that a broadcast reached this node's sockets.
@@ -95,6 +96,8 @@ type RecoveryMixed struct {
 func (*Gap) isEvent()            {}
 func (*Reset) isEvent()          {}
 func (*BadEntry) isEvent()       {}
+func (*TransportLost) isEvent()  {}
+func (*TransportFound) isEvent() {}
 func (*Delivered) isEvent()      {}
 func (*Applied) isEvent()        {}
 func (*Repeated) isEvent()       {}

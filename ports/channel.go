@@ -27,8 +27,8 @@ type Channel interface {
 // NoticeHandler is an optional ability of a ChannelHandler: it is told what could not be read on the lane, and that the
 // lane cannot be heard.
 type NoticeHandler interface {
-	// HandleNotice receives a *domain.BadEntry, with the lane's own name for the place as its stream and no offset. It
-	// is called as HandleMessage is.
+	// HandleNotice receives a *domain.BadEntry, with no offset, a *domain.TransportLost or a *domain.TransportFound;
+	// their stream is the lane's own name for the place. It is called as HandleMessage is.
 	HandleNotice(ctx context.Context, n domain.Notice)
 }
 

@@ -26,7 +26,8 @@ type Log interface {
 	// position is fixed: what is appended after Tail has returned is handed over. ctx bounds the start alone.
 	//
 	// The entries include this process' own. A lost connection is the reader's to mend, with jittered back-off for
-	// as long as it takes; it resumes after the last entry that it handed over. What it missed for good, it says
+	// as long as it takes; it says that it has lost it, and that it has it back (domain.TransportLost,
+	// domain.TransportFound), and resumes after the last entry that it handed over. What it missed for good, it says
 	// (domain.Gap, domain.Reset). An entry that cannot be read costs that entry alone (domain.BadEntry).
 	Tail(ctx context.Context, after domain.Offset, h LogHandler) (Subscription, error)
 

@@ -51,6 +51,10 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 		o.note(ctx, "reset", nil, streamKey.String(e.Stream), reasonKey.String(e.Reason))
 	case *domain.BadEntry:
 		o.note(ctx, "bad entry", e.Err, streamKey.String(e.Stream), messageID(e.Offset))
+	case *domain.TransportLost:
+		o.note(ctx, "transport lost", e.Err, streamKey.String(e.Stream))
+	case *domain.TransportFound:
+		o.note(ctx, "transport found", nil, streamKey.String(e.Stream), awayKey.Float64(e.Away.Seconds()))
 	case *domain.Repeated:
 		o.note(ctx, "repeat", nil, streamKey.String(e.Stream), messageID(e.Offset))
 	case *domain.MemberChanged:

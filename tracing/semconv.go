@@ -35,6 +35,8 @@ const (
 	missingKey = attribute.Key("roombus.missing")
 	// replayedKey is how many missed packets a client got that came back.
 	replayedKey = attribute.Key("roombus.recovery.replayed")
+	// awayKey is for how many seconds nothing could be read.
+	awayKey = attribute.Key("roombus.away")
 	// reasonKey says in a few words why.
 	reasonKey = attribute.Key("roombus.reason")
 )

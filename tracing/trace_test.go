@@ -296,6 +296,9 @@ func TestGapsResetsAndBadEntriesAreSeen(t *testing.T) {
 		"reset":     &domain.Reset{Stream: "socket.io", Reason: "emptied"},
 		"bad entry": &domain.BadEntry{Stream: "socket.io", Offset: "8-0", Err: errors.New("type is missing")},
 		"repeat":    &domain.Repeated{Stream: "socket.io", Offset: "9-0"},
+
+		"transport lost":  &domain.TransportLost{Stream: "socket.io", Err: errors.New("connection refused")},
+		"transport found": &domain.TransportFound{Stream: "socket.io", Away: 3 * time.Second},
 	}
 	for name, e := range events {
 		o.Observe(t.Context(), e)

@@ -29,6 +29,16 @@ func TestLog(t *testing.T) {
 		Open: func(t *testing.T) conformance.LogCluster {
 			c := newCluster(t, inmemory.Config{})
 			var members []*inmemory.Member
+			cut := func() (mend func()) {
+				for _, m := range members {
+					m.Faults().Cut()
+				}
+				return func() {
+					for _, m := range members {
+						m.Faults().Mend()
+					}
+				}
+			}
 			return conformance.LogCluster{
 				Member: func() conformance.LogMember {
 					m := c.Member()
@@ -37,16 +47,8 @@ func TestLog(t *testing.T) {
 				},
 				Trim:  c.Trim,
 				Reset: c.Reset,
-				Stall: func() (resume func()) {
-					for _, m := range members {
-						m.Faults().Cut()
-					}
-					return func() {
-						for _, m := range members {
-							m.Faults().Mend()
-						}
-					}
-				},
+				Stall: cut,
+				Sever: cut,
 			}
 		},
 		TellsOffsets: true,

@@ -37,6 +37,8 @@ type cursor struct {
 	unknownLoss bool
 	// told is when the handler was told that the cursor stands at the tail; zero when it must be told.
 	told time.Time
+	// lost is since when the connection is cut, as the handler was told; zero when it has it.
+	lost time.Time
 }
 
 func newTail(m *Member, h ports.LogHandler) *tail {
@@ -135,8 +137,11 @@ func (t *tail) next() (*domain.Entry, domain.Notice) {
 	c := t.member.cluster
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t.member.held || t.member.cut || t.member.frozen {
+	if t.member.held || t.member.frozen {
 		return nil, nil
+	}
+	if notice := t.lostOrFound(); notice != nil || t.member.cut {
+		return nil, notice
 	}
 	for i := range c.order {
 		s := c.order[(t.turn+i)%len(c.order)]
@@ -153,6 +158,23 @@ func (t *tail) next() (*domain.Entry, domain.Notice) {
 		}
 	}
 	return nil, nil
+}
+
+// lostOrFound is what is to be said of the connection, one stream at a time. The caller holds the lock.
+func (t *tail) lostOrFound() domain.Notice {
+	for _, s := range t.member.cluster.order {
+		switch cur, ok := t.cursors[s]; {
+		case !ok:
+		case t.member.cut && cur.lost.IsZero():
+			cur.lost = time.Now()
+			return &domain.TransportLost{Stream: s.name, Since: cur.lost, Err: errCut}
+		case !t.member.cut && !cur.lost.IsZero():
+			away := time.Since(cur.lost)
+			cur.lost = time.Time{}
+			return &domain.TransportFound{Stream: s.name, Away: away}
+		}
+	}
+	return nil
 }
 
 // read takes the next step in a stream.

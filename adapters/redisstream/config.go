@@ -62,9 +62,9 @@ type Config struct {
 	// beginning. Default: from now on.
 	After domain.Offset
 	// Notice, if set, is told what subscriptions through Watermill's interface learn besides messages: gaps,
-	// resets, entries that cannot be read; and what is skipped on the lane for requests and answers (domain.BadEntry,
-	// with the channel as its stream), where its handler is not told itself (ports.NoticeHandler), as a node's is. It
-	// must not block.
+	// resets, entries that cannot be read, connections lost and found; and what is skipped on the lane for requests and
+	// answers, and when that is lost and found (domain.BadEntry and the others, with the channel as their stream), where
+	// its handler is not told itself (ports.NoticeHandler), as a node's is. It must not block.
 	Notice func(domain.Notice)
 	// OnWarning, if set, is told what [Connect] finds that can lose messages later; see [Transport.Check].
 	OnWarning func(warning string)

@@ -57,6 +57,10 @@ func TestLogConformance(t *testing.T) {
 					must(server.Client().XTrimMaxLen(t.Context(), config.Stream, int64(keep)).Err())
 				},
 				Reset: func() { must(server.Client().Del(t.Context(), config.Stream).Err()) },
+				Sever: func() (mend func()) {
+					must(server.Client().ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Err())
+					return func() {}
+				},
 				AppendBroken: func() {
 					must(server.Client().XAdd(t.Context(), &redis.XAddArgs{
 						Stream: config.Stream, Values: []string{"nsp", "/", "type", "3"},

@@ -255,11 +255,14 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// tell reports what was skipped on a channel, or why it cannot be heard: to the handler, or else to Config.Notice. A
-// panic costs the notice: there is nobody else to tell.
-func (l *listener) tell(channel string, err error) {
+// tellBad reports what was skipped on a channel, or why it cannot be heard.
+func (l *listener) tellBad(channel string, err error) {
+	l.tell(&domain.BadEntry{Stream: channel, Err: err})
+}
+
+// tell reports to the handler, or else to Config.Notice. A panic costs the notice: there is nobody else to tell.
+func (l *listener) tell(notice domain.Notice) {
 	defer func() { _ = recover() }()
-	notice := &domain.BadEntry{Stream: channel, Err: err}
 	if h, ok := ports.As[ports.NoticeHandler](l.handler); ok {
 		h.HandleNotice(context.Background(), notice)
 	} else if l.channel.config.Notice != nil {
@@ -273,7 +276,7 @@ func (l *listener) hear(received *redis.Message) {
 	defer l.mu.Unlock()
 	defer func() {
 		if fault := recover(); fault != nil {
-			l.tell(received.Channel, fmt.Errorf("the handler panicked: %v", fault))
+			l.tellBad(received.Channel, fmt.Errorf("the handler panicked: %v", fault))
 		}
 	}()
 	m, err := decodeChannel([]byte(received.Payload))
@@ -281,7 +284,7 @@ func (l *listener) hear(received *redis.Message) {
 		err = fmt.Errorf("it says that it is of the namespace %q", m.Namespace)
 	}
 	if err != nil {
-		l.tell(received.Channel, err)
+		l.tellBad(received.Channel, err)
 		return
 	}
 	l.handler.HandleMessage(context.Background(), m)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/roombus/roombus/domain"
 )
 
 // ear is a connection that hears some channels, and the goroutine that reads it. Peers count connections, so there is
@@ -29,7 +31,8 @@ type ear struct {
 	heard atomic.Bool // something has come since the last look
 
 	// Of the goroutine, and of newEar before it.
-	loose []peerID // connections that may still be subscribed
+	loose []peerID  // connections that may still be subscribed
+	lost  time.Time // since when nothing can be heard; zero while it can
 	early []*redis.Message
 }
 
@@ -89,15 +92,17 @@ func (e *ear) run() {
 		err := e.connected()
 		if err == nil && e.ctx.Err() == nil {
 			pause, told = minReadPause, ""
+			e.tellFound()
 			err = e.listen()
 		}
 		if err == nil || e.ctx.Err() != nil {
 			return
 		}
 		e.disconnect()
+		e.tellLost(err)
 		if isReply(err) && !isPassing(err) && told != err.Error() {
 			told = err.Error()
-			e.listener.tell(e.names[0], explain(err, "listen on "+e.names[0]))
+			e.listener.tellBad(e.names[0], explain(err, "listen on "+e.names[0]))
 		}
 		e.listener.channel.servers.refresh(e.ctx, "", nil)
 		select {
@@ -106,6 +111,25 @@ func (e *ear) run() {
 		}
 		pause = min(2*pause, maxReadPause)
 	}
+}
+
+// tellLost tells, once, that nothing can be heard.
+func (e *ear) tellLost(err error) {
+	if !e.lost.IsZero() {
+		return
+	}
+	e.lost = time.Now()
+	name := e.names[0]
+	e.listener.tell(&domain.TransportLost{Stream: name, Since: e.lost, Err: explain(err, "listen on "+name)})
+}
+
+// tellFound tells that it hears again.
+func (e *ear) tellFound() {
+	if e.lost.IsZero() {
+		return
+	}
+	e.listener.tell(&domain.TransportFound{Stream: e.names[0], Away: time.Since(e.lost)})
+	e.lost = time.Time{}
 }
 
 // connected sees to a connection that is subscribed.

@@ -247,7 +247,10 @@ func TestCase22_KilledConnectionIsMended(t *testing.T) {
 func TestSilentConnectionIsNoticed(t *testing.T) {
 	server := realredis.Start(t)
 	proxy := faultproxy.Start(t, server.Addr())
-	transport := open(t, proxy.Addr(), Config{PubSub: PubSubPlain, Block: 100 * time.Millisecond})
+	notices := make(chan domain.Notice, 100)
+	transport := open(t, proxy.Addr(), Config{
+		PubSub: PubSubPlain, Block: 100 * time.Millisecond, Notice: func(n domain.Notice) { notices <- n },
+	})
 	h := listenAs(t, transport, "a")
 	before := transport.pubSub.onlyEar(t)
 	proxy.Hold(faultproxy.Answers)
@@ -261,8 +264,53 @@ func TestSilentConnectionIsNoticed(t *testing.T) {
 			t.Fatal("the silence was not noticed")
 		}
 	}
+	if lost, ok := await(t, "the word that it is lost", notices).(*domain.TransportLost); !ok || lost.Err == nil {
+		t.Errorf("told %+v, want that the lane is lost", lost)
+	}
 	proxy.Release(faultproxy.Answers)
 	awaitListening(t, open(t, server.Addr(), Config{PubSub: PubSubPlain}), h)
+	found, ok := await(t, "the word that it is found", notices).(*domain.TransportFound)
+	if !ok || !strings.HasPrefix(found.Stream, "socket.io#/#") || found.Away <= 0 {
+		t.Errorf("told %+v, want that the lane is found", found)
+	}
+}
+
+// TestASilentLogIsTold holds all answers back: a reader cannot know that at once, and tells since when it has read
+// nothing.
+func TestASilentLogIsTold(t *testing.T) {
+	server := realredis.Start(t)
+	proxy := faultproxy.Start(t, server.Addr())
+	transport := open(t, proxy.Addr(), Config{Block: 100 * time.Millisecond})
+	h := &noticed{changes: make(chan domain.Notice, 10)}
+	tail, err := transport.Log().Tail(t.Context(), "", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tail.Close() })
+	proxy.Hold(faultproxy.Answers)
+	held := time.Now()
+	lost, ok := await(t, "the word that it is lost", h.changes).(*domain.TransportLost)
+	if !ok || lost.Stream != DefaultStream || lost.Since.After(held.Add(time.Second)) || lost.Err == nil {
+		t.Errorf("told %+v, want the stream, since when, and why", lost)
+	}
+	proxy.Release(faultproxy.Answers)
+	found, ok := await(t, "the word that it is found", h.changes).(*domain.TransportFound)
+	if !ok || found.Stream != DefaultStream || found.Away < time.Since(held)/2 {
+		t.Errorf("told %+v after %s, want the stream and for how long", found, time.Since(held))
+	}
+}
+
+// noticed is a log's handler that keeps what it is told of the transport.
+type noticed struct{ changes chan domain.Notice }
+
+func (*noticed) HandleEntry(context.Context, *domain.Entry) {}
+
+func (n *noticed) HandleNotice(_ context.Context, notice domain.Notice) {
+	switch notice.(type) {
+	case *domain.TransportLost, *domain.TransportFound:
+		n.changes <- notice
+	default:
+	}
 }
 
 // onlyEar is the connection of the one listener that there is.

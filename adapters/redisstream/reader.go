@@ -35,6 +35,7 @@ type reader struct {
 	checked time.Time   // when the place was last compared with the server's
 	looked  time.Time   // when the epoch's name was last compared
 	read    time.Time   // when the last read came back
+	lost    time.Time   // since when nothing can be read; zero while it can
 	full    bool        // the last read brought as much as was asked for
 	batch   batch
 }
@@ -43,8 +44,28 @@ func newReader(s *Subscriber, at place, h watermill.TailHandler) *reader {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &reader{
 		subscriber: s, handler: h, done: make(chan struct{}), ctx: ctx, cancel: cancel,
-		place: at, checked: time.Now(),
+		place: at, checked: time.Now(), read: time.Now(),
 	}
+}
+
+// tellLost tells, once, that nothing can be read.
+func (r *reader) tellLost(err error) {
+	if !r.lost.IsZero() {
+		return
+	}
+	r.lost = r.read
+	r.handler.HandleNotice(&domain.TransportLost{
+		Stream: r.place.stream, Since: r.lost, Err: explain(err, "read "+r.place.stream),
+	})
+}
+
+// tellFound tells that something was read again.
+func (r *reader) tellFound() {
+	if r.lost.IsZero() {
+		return
+	}
+	r.handler.HandleNotice(&domain.TransportFound{Stream: r.place.stream, Away: r.read.Sub(r.lost)})
+	r.lost = time.Time{}
 }
 
 // Close ends the reader and returns when its handler will not be called again.
@@ -89,6 +110,7 @@ func (r *reader) run() {
 			return
 		}
 		r.disconnect()
+		r.tellLost(err)
 		// A lost connection mends itself. A refusal that will not pass is told once.
 		if isReply(err) && !isPassing(err) && told != err.Error() {
 			told = err.Error()
@@ -122,6 +144,7 @@ func (r *reader) step() error {
 		return err
 	}
 	r.read = time.Now()
+	r.tellFound()
 	full := int64(len(r.batch.ids)) >= r.subscriber.config.ReadCount
 	if full && info == nil {
 		// It may have been waiting for a while that is long enough for the stream to run away.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"strconv"
@@ -342,6 +343,9 @@ func (c *counted) read(ctx context.Context, t *countedTopic, messages <-chan *me
 	}
 }
 
+// errEnded is why a subscriber without abilities is lost: it does not say more.
+var errEnded = errors.New("the subscriber has ended the subscription")
+
 // The pause between two attempts to subscribe again, before jitter.
 const minPause, maxPause = 50 * time.Millisecond, 5 * time.Second
 
@@ -349,6 +353,10 @@ const minPause, maxPause = 50 * time.Millisecond, 5 * time.Second
 // cannot be known, and is said so; the echoes that were waited for may be among it.
 func (c *counted) resubscribe(ctx context.Context, t *countedTopic) <-chan *message.Message {
 	t.stopReading()
+	lost := time.Now()
+	t.notify(func(domain.Offset) domain.Notice {
+		return &domain.TransportLost{Stream: t.name, Since: lost, Err: errEnded}
+	})
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		select {
 		case <-ctx.Done():
@@ -358,6 +366,9 @@ func (c *counted) resubscribe(ctx context.Context, t *countedTopic) <-chan *mess
 		messages, err := c.sub.Subscribe(ctx, t.name)
 		if err == nil {
 			t.beginReading()
+			t.notify(func(domain.Offset) domain.Notice {
+				return &domain.TransportFound{Stream: t.name, Away: time.Since(lost)}
+			})
 			t.notify(func(at domain.Offset) domain.Notice {
 				return &domain.Gap{Stream: t.name, After: at}
 			})

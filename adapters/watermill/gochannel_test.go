@@ -130,6 +130,12 @@ func TestABrokenSubscriptionIsTold(t *testing.T) {
 	}
 	defer tail.Close()
 	close(<-b.subscriptions)
+	if lost, ok := (<-h.got).(*domain.TransportLost); !ok || lost.Stream != watermill.DefaultTopic || lost.Err == nil {
+		t.Errorf("after the subscription ended, %+v was told", lost)
+	}
+	if found, ok := (<-h.got).(*domain.TransportFound); !ok || found.Stream != watermill.DefaultTopic || found.Away <= 0 {
+		t.Errorf("when there was another subscription, %+v was told", found)
+	}
 	if gap, ok := (<-h.got).(*domain.Gap); !ok || gap.Lost != 0 || gap.Stream != watermill.DefaultTopic {
 		t.Errorf("after the subscription ended, %+v was told", gap)
 	}

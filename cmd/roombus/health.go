@@ -52,7 +52,9 @@ func (r *pulseReader) HandleEntry(ctx context.Context, e *domain.Entry) {
 
 // HandleNotice passes n on.
 func (r *pulseReader) HandleNotice(ctx context.Context, n domain.Notice) {
-	r.pulse.beat()
+	if _, lost := n.(*domain.TransportLost); !lost {
+		r.pulse.beat()
+	}
 	r.LogHandler.HandleNotice(ctx, n)
 }
 

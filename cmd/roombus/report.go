@@ -43,6 +43,10 @@ func (r *report) Observe(ctx context.Context, e domain.Event) {
 	case *domain.Reset:
 		r.log.WarnContext(ctx, "the log is not the one that was read before", "stream", e.Stream, "reason", e.Reason,
 			"goes_on_after", e.Cursor)
+	case *domain.TransportLost:
+		r.log.WarnContext(ctx, "nothing can be read, and it is tried again", "stream", e.Stream, "error", e.Err)
+	case *domain.TransportFound:
+		r.log.InfoContext(ctx, "it is read again", "stream", e.Stream, "away", e.Away.Round(time.Millisecond))
 	case *domain.MemberChanged:
 		r.member(ctx, e)
 	case *domain.RequestDone:

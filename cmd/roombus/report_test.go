@@ -39,6 +39,8 @@ func TestReportsOfRecovery(t *testing.T) {
 		{&domain.SessionsFailed{Sessions: 3, Err: domain.ErrClosed}, []string{"WARN", "=3", domain.ErrClosed.Error()}},
 		{&domain.LogTooShort{Held: domain.Held{Age: 33 * time.Second}, Window: time.Minute}, []string{"WARN", "holds=33s", "window=1m0s"}},
 		{&domain.LogTooShort{Enough: true}, []string{"INFO", "again"}},
+		{&domain.TransportLost{Stream: "s", Err: domain.ErrClosed}, []string{"WARN", "=s", domain.ErrClosed.Error()}},
+		{&domain.TransportFound{Stream: "s", Away: 3 * time.Second}, []string{"INFO", "=s", "away=3s"}},
 	} {
 		text.Reset()
 		r.Observe(t.Context(), test.event)

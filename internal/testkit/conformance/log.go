@@ -31,6 +31,9 @@ type LogCluster struct {
 	Reset func()
 	// Stall stops the broker, without an answer to anybody, until resume is called; nil when it cannot be done.
 	Stall func() (resume func())
+	// Sever breaks the members' connections until mend is called, or in a way that mends itself; nil when it cannot be
+	// done.
+	Sever func() (mend func())
 	// AppendBroken puts an entry into the log that cannot be read; nil when it cannot be done.
 	AppendBroken func()
 }
@@ -100,6 +103,9 @@ func logFaults(t *testing.T, h LogHarness, run func(string, func(*testing.T, *lo
 	}
 	if probe.Stall != nil {
 		run("Stall/publishers wait, readers resume", stalled)
+	}
+	if probe.Sever != nil {
+		run("Severed/is told, and that it is over", severedTold)
 	}
 	if probe.AppendBroken != nil {
 		run("Broken entry/costs itself alone", brokenEntry)

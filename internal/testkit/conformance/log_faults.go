@@ -238,6 +238,51 @@ func stalled(t *testing.T, k *logKit) {
 	}
 }
 
+// severedTold breaks the connections: a reader tells that once, and once that they are back, before it goes on.
+func severedTold(t *testing.T, k *logKit) {
+	log, r := k.log(), newReader()
+	k.tail(t, k.log(), "", r)
+	k.append(t, log, labelled("before"))
+	stream := r.entries(t, 1)[0].Stream
+	mend := k.Sever()
+	told := func(all []read) (lost, found int) {
+		for i, got := range all {
+			switch n := got.notice.(type) {
+			case *domain.TransportLost:
+				if n.Stream == stream {
+					lost = i + 1
+				}
+			case *domain.TransportFound:
+				if n.Stream == stream {
+					found = i + 1
+				}
+			}
+		}
+		return lost, found
+	}
+	all := r.wait(t, "the word that the transport is lost", func(all []read) bool { lost, _ := told(all); return lost > 0 })
+	at, _ := told(all)
+	if n, ok := all[at-1].notice.(*domain.TransportLost); !ok || n.Err == nil || n.Since.IsZero() || n.Since.After(time.Now()) {
+		t.Errorf("what was told is %+v, want an error and a time that has passed", all[at-1])
+	}
+	mend()
+	k.append(t, log, labelled("after"))
+	all = r.wait(t, "what came after", func(all []read) bool { return len(entriesOf(all)) >= 2 })
+	lost, found := told(all)
+	if found < lost {
+		t.Fatalf("an entry came before the word that the transport is found: %v", all)
+	}
+	if n, ok := all[found-1].notice.(*domain.TransportFound); !ok || n.Away < 0 {
+		t.Errorf("what was told is %+v, want for how long nothing was read", all[found-1])
+	}
+	if got := labels(entriesOf(all)); !slices.Equal(got, []string{"before", "after"}) {
+		t.Errorf("got %q", got)
+	}
+	if gaps := noticesOf[*domain.Gap](all); len(gaps) > 0 {
+		t.Errorf("nothing was lost, and a gap was told: %+v", gaps)
+	}
+}
+
 func brokenEntry(t *testing.T, k *logKit) {
 	log, r := k.log(), newReader()
 	k.tail(t, k.log(), "", r)
