@@ -82,6 +82,8 @@ func (r *countedReader) HandleNotice(ctx context.Context, n domain.Notice) {
 		r.traffic.stream(n.Stream).heard(now)
 	case *domain.Reset:
 		r.traffic.stream(n.Stream).heard(now)
+	case *domain.TransportFound:
+		r.traffic.stream(n.Stream).heard(now)
 	}
 	r.LogHandler.HandleNotice(ctx, n)
 }
@@ -126,8 +128,6 @@ type stream struct {
 	behind atomic.Int64 // how long the last entry had been in the log, by two clocks; 0 at the tail
 	cursor atomic.Pointer[domain.Offset]
 	least  least
-	// lost says that the silence was told of. Only the sampling goroutine uses it.
-	lost time.Time
 }
 
 func (s *stream) heard(now time.Time) { s.last.Store(int64(now.Sub(s.begun))) }

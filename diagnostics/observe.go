@@ -86,6 +86,16 @@ func describe(e domain.Event) (Event, string) {
 			text = fmt.Sprintf("What came from %s could not be read: %v", e.Stream, e.Err)
 		}
 		return Event{Severity: Fault, Kind: "bad entry", Stream: e.Stream, Offset: string(e.Offset), Text: text}, e.Stream
+	case *domain.TransportLost:
+		return Event{
+			Severity: Fault, Kind: "transport lost", Stream: e.Stream,
+			Text: fmt.Sprintf("This node cannot read %s, and tries again: %v", e.Stream, e.Err),
+		}, e.Stream
+	case *domain.TransportFound:
+		return Event{
+			Severity: Info, Kind: "transport found", Stream: e.Stream,
+			Text: fmt.Sprintf("This node reads %s again, after %s.", e.Stream, e.Away.Round(100*time.Millisecond)),
+		}, e.Stream
 	case *domain.Repeated:
 		return Event{
 			Severity: Info, Kind: "repeat", Stream: e.Stream, Offset: string(e.Offset),

@@ -20,8 +20,8 @@ type Config struct {
 	Spans, SpanBytes int
 	// Events is how many events of each severity are remembered; default 500.
 	Events int
-	// Silence is for how long the log's reader may be silent until that is an event; default 3 s. It says something at
-	// least every second while it can read.
+	// Silence is for how long the log's reader may be silent until that is a problem in the node's status; default 3 s. It
+	// says something at least every second while it can read.
 	Silence time.Duration
 }
 

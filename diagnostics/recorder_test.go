@@ -86,6 +86,8 @@ func TestEvents(t *testing.T) {
 		{&domain.Reset{Stream: "s", Reason: "it is empty"}, "reset", diagnostics.Fault, "it is empty"},
 		{&domain.BadEntry{Stream: "s", Offset: "7-0", Err: broken}, "bad entry", diagnostics.Fault, "broken"},
 		{&domain.BadEntry{Stream: "lane", Err: broken}, "bad entry", diagnostics.Fault, "from lane"},
+		{&domain.TransportLost{Stream: "s", Err: broken}, "transport lost", diagnostics.Fault, "cannot read s, and tries again: broken"},
+		{&domain.TransportFound{Stream: "s", Away: 4 * time.Second}, "transport found", diagnostics.Info, "after 4s"},
 		{&domain.Repeated{Stream: "s"}, "repeat", diagnostics.Info, "second time"},
 		{lost(domain.MemberJoined), "member joined", diagnostics.Info, "chat-2 has joined"},
 		{lost(domain.MemberSuspect), "member suspect", diagnostics.Warning, "chat-2 is suspect"},
@@ -176,9 +178,8 @@ type observerFunc func(e domain.Event)
 
 func (f observerFunc) Observe(_ context.Context, e domain.Event) { f(e) }
 
-// A log that is not heard any more is an event and a problem; one that is heard again is an event that says after how
-// long.
-func TestALostTransport(t *testing.T) {
+// A log that is not heard any more is a problem.
+func TestASilentLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &silentLog{}
 		r := diagnostics.NewRecorder(diagnostics.Config{})
@@ -197,14 +198,9 @@ func TestALostTransport(t *testing.T) {
 		if status.Healthy || len(status.Problems) != 1 || !strings.Contains(status.Problems[0], "has not been able to read its log s for 5 s") {
 			t.Errorf("the status is %+v", status)
 		}
-		if got := eventsOf(s); len(got) != 1 || got[0].Kind != "transport lost" || got[0].Severity != diagnostics.Fault {
-			t.Errorf("the events are %+v", got)
-		}
-		pass(5 * time.Second)
 		tail()
-		pass(time.Second)
-		if got := eventsOf(s); len(got) != 2 || got[1].Kind != "transport found" || !strings.Contains(got[1].Text, "after 10s") {
-			t.Errorf("the events are %+v", got)
+		if status := s.AskSelf(diagnostics.Question{Status: &diagnostics.StatusQuestion{}}).Status; !status.Healthy {
+			t.Errorf("once it is heard again the status is %+v", status)
 		}
 	})
 }

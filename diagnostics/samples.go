@@ -1,7 +1,6 @@
 package diagnostics
 
 import (
-	"fmt"
 	"runtime/metrics"
 	"slices"
 	"time"
@@ -35,7 +34,7 @@ func call(f func() int) float64 {
 	return float64(f())
 }
 
-// sample takes the sample of the time since the last one, and looks whether the readers are heard.
+// sample takes the sample of the time since the last one.
 func (r *Recorder) sample(now time.Time, from *Sources) {
 	readers := r.traffic.readers(now)
 	sample := Sample{
@@ -64,29 +63,6 @@ func (r *Recorder) sample(now time.Time, from *Sources) {
 		r.oldest = (r.oldest + 1) % sampleCount
 	}
 	r.mu.Unlock()
-	r.listen(now)
-}
-
-// listen tells of readers that are not heard any more, and of those that are heard again.
-func (r *Recorder) listen(now time.Time) {
-	for _, s := range r.traffic.all() {
-		last := s.lastHeard()
-		switch silent := now.Sub(last); {
-		case silent > r.config.Silence && s.lost.IsZero():
-			s.lost = last
-			r.events.note(now, Event{
-				Severity: Fault, Kind: "transport lost", Stream: s.name,
-				Text: fmt.Sprintf("This node cannot read its log %s: nothing has come from it for %s, not even that it is quiet.",
-					s.name, silent.Round(100*time.Millisecond)),
-			}, s.name)
-		case silent <= r.config.Silence && !s.lost.IsZero():
-			r.events.note(now, Event{
-				Severity: Info, Kind: "transport found", Stream: s.name,
-				Text: fmt.Sprintf("This node reads its log %s again, after %s.", s.name, last.Sub(s.lost).Round(100*time.Millisecond)),
-			}, s.name)
-			s.lost = time.Time{}
-		}
-	}
 }
 
 // samplesSince are the samples after a moment, the oldest first.
