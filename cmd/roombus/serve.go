@@ -63,6 +63,7 @@ type server struct {
 	pulse     *pulse
 	transport *transport
 	traces    func(context.Context) error
+	diagnosis *diagnosis
 }
 
 // serve runs a server until ctx ends. release is called then, so that the next signal ends the process.
@@ -115,7 +116,8 @@ func (run *server) join(ctx context.Context, s *settings) error {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		observer.braked(context.Background(), "traces could not be exported", "error", err)
 	}))
-	provider, shutdown, err := traces(ctx)
+	run.diagnosis = newDiagnosis(s)
+	provider, shutdown, err := traces(ctx, run.diagnosis)
 	if err != nil {
 		return err
 	}
@@ -128,13 +130,13 @@ func (run *server) join(ctx context.Context, s *settings) error {
 		return err
 	}
 	run.pulse = newPulse(run.transport.log)
-	run.node, err = app.NewNode(tracer.Log(run.pulse), tracer.Channel(run.transport.channel), run.transport.sessions, app.Config{
+	run.node, err = app.NewNode(tracer.Log(run.diagnosis.log(run.pulse)), tracer.Channel(run.transport.channel), run.transport.sessions, app.Config{
 		Name:              s.name,
 		Version:           version(),
 		HeartbeatInterval: s.heartbeat,
 		HeartbeatTimeout:  s.heartbeatLimit,
 		Recovery:          app.Recovery{Window: s.recovery},
-		Observer:          tracer.Observer(observer),
+		Observer:          run.diagnosis.observer(tracer.Observer(observer)),
 	})
 	if err != nil {
 		return err
@@ -143,6 +145,9 @@ func (run *server) join(ctx context.Context, s *settings) error {
 		Path: s.path, OnError: observer.failed, Engine: engineio.Config{CORS: s.cors()},
 	})
 	if err != nil {
+		return err
+	}
+	if err := run.diagnosis.attach(run.node, run.io, run.pulse); err != nil {
 		return err
 	}
 	(&demo{io: run.io, node: run.node, report: observer}).register()
@@ -194,7 +199,7 @@ func (run *server) stop(ctx context.Context) error {
 	}
 	drain, cancel := drainTime(ctx)
 	defer cancel()
-	errs := []error{run.stopClients(drain)}
+	errs := []error{run.diagnosis.close(), run.stopClients(drain)}
 	if run.node != nil {
 		if err := run.node.Drain(drain); err != nil {
 			errs = append(errs, fmt.Errorf("leave the cluster: %w", err))

@@ -31,6 +31,8 @@ type settings struct {
 	logLevel        slog.Level
 	logFormat       string
 	shutdownTimeout time.Duration
+	diagnostics     bool
+	traceRecent     float64
 }
 
 // origins is a flag that may be given several times, and that takes several values with commas between them.
@@ -66,6 +68,8 @@ func (s *settings) flags() *flag.FlagSet {
 	f.DurationVar(&s.heartbeat, "heartbeat-interval", 5*time.Second, "the `pause` between two heartbeats to the other nodes")
 	f.DurationVar(&s.heartbeatLimit, "heartbeat-timeout", 10*time.Second, "the `silence` after which another node counts as lost")
 	f.DurationVar(&s.recovery, "recovery", 2*time.Minute, "for how `long` a client that has lost its connection can come back into its rooms and get what it has missed, or 0 for not at all; on or off in all nodes")
+	f.BoolVar(&s.diagnostics, "diagnostics", true, "whether the node answers what other nodes and tools ask of it, and remembers its last ten minutes")
+	f.Float64Var(&s.traceRecent, "trace-recent", 50, "of how many new traces a `second` the spans are remembered at the most, to be asked for: 0 for none, -1 for all")
 	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "the least `level` that is logged: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "the `format` of the logs: text or json")
 	f.DurationVar(&s.shutdownTimeout, "shutdown-timeout", 10*time.Second, "how `long` an orderly stop may take")
@@ -139,6 +143,8 @@ func (s *settings) check() error {
 		return wrong("--pubsub is %q; it must be off, plain or sharded", s.pubSub)
 	case s.recovery < 0 || s.recovery > 0 && s.recovery < time.Second:
 		return wrong("--recovery is %s; it must be 1s or more, or 0 for no recovery", s.recovery)
+	case !(s.traceRecent >= 0) && s.traceRecent != -1:
+		return wrong("--trace-recent is %v; it must be a number of traces a second, 0 for none, or -1 for all", s.traceRecent)
 	case s.logFormat != "text" && s.logFormat != "json":
 		return wrong("--log-format is %q; it must be text or json", s.logFormat)
 	case s.shutdownTimeout <= 0:

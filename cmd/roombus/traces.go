@@ -15,10 +15,15 @@ import (
 )
 
 // traces returns the provider of spans that OpenTelemetry's environment variables ask for, and what ends it. Without
-// OTEL_TRACES_EXPORTER or an OTLP endpoint there are no spans. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES,
-// OTEL_TRACES_SAMPLER and the rest mean what OpenTelemetry says.
-func traces(ctx context.Context) (provider trace.TracerProvider, shutdown func(context.Context) error, err error) {
-	if !tracesWanted(os.Getenv) {
+// OTEL_TRACES_EXPORTER or an OTLP endpoint there are no spans but those that the node itself remembers.
+// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER and the rest mean what OpenTelemetry says.
+func traces(ctx context.Context, d *diagnosis) (provider trace.TracerProvider, shutdown func(context.Context) error, err error) {
+	wanted := tracesWanted(os.Getenv)
+	switch {
+	case !wanted && d.spans:
+		p := sdktrace.NewTracerProvider(d.provider(nil)...)
+		return p, p.Shutdown, nil
+	case !wanted:
 		return noop.NewTracerProvider(), func(context.Context) error { return nil }, nil
 	}
 	exporter, err := autoexport.NewSpanExporter(ctx)
@@ -34,7 +39,11 @@ func traces(ctx context.Context) (provider trace.TracerProvider, shutdown func(c
 	if err != nil {
 		return nil, nil, fmt.Errorf("describe this process to the traces: %w", err)
 	}
-	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(origin))
+	options := []sdktrace.TracerProviderOption{sdktrace.WithBatcher(exporter), sdktrace.WithResource(origin)}
+	if d.spans {
+		options = append(options, d.provider(environmentSampler(os.Getenv))...)
+	}
+	p := sdktrace.NewTracerProvider(options...)
 	return p, p.Shutdown, nil
 }
 

@@ -27,6 +27,7 @@ func TestWrongUsage(t *testing.T) {
 		"path of the page":    {[]string{"serve", "--path", "/assets"}, nil, []string{"--path", "taken"}},
 		"heartbeats":          {[]string{"serve", "--heartbeat-timeout", "1s"}, nil, []string{"--heartbeat-timeout", "--heartbeat-interval"}},
 		"recovery":            {[]string{"serve", "--recovery", "20ms"}, nil, []string{"--recovery", "20ms", "0"}},
+		"recent traces":       {[]string{"serve", "--trace-recent", "-7"}, nil, []string{"--trace-recent", "-7", "-1 for all"}},
 		"shutdown":            {[]string{"serve", "--shutdown-timeout", "-1s"}, nil, []string{"--shutdown-timeout"}},
 		"variable":            {[]string{"serve"}, []string{"ROOMBUS_MAX_LENGTH=many"}, []string{"ROOMBUS_MAX_LENGTH", "many"}},
 	} {

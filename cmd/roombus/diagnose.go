@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/roombus/roombus/adapters/socketio"
+	"github.com/roombus/roombus/app"
+	"github.com/roombus/roombus/diagnostics"
+	"github.com/roombus/roombus/ports"
+)
+
+// diagnosis is what the node remembers of itself, and answers to others; nothing at all when diagnostics are off.
+type diagnosis struct {
+	recorder *diagnostics.Recorder
+	service  *diagnostics.Service
+	spans    bool
+}
+
+func newDiagnosis(s *settings) *diagnosis {
+	if !s.diagnostics {
+		return &diagnosis{}
+	}
+	return &diagnosis{
+		recorder: diagnostics.NewRecorder(diagnostics.Config{TracesPerSecond: s.traceRecent, NoTraces: s.traceRecent == 0}),
+		spans:    s.traceRecent != 0,
+	}
+}
+
+// log is the given log, with what passes it counted.
+func (d *diagnosis) log(inner ports.Log) ports.Log {
+	if d.recorder == nil {
+		return inner
+	}
+	return d.recorder.Log(inner)
+}
+
+// observer is the given observer, with what it is told remembered.
+func (d *diagnosis) observer(next ports.Observer) ports.Observer {
+	if d.recorder == nil {
+		return next
+	}
+	return d.recorder.Observer(next)
+}
+
+// provider makes spans be remembered; base decides what is exported, nil for nothing.
+func (d *diagnosis) provider(base sdktrace.Sampler) []sdktrace.TracerProviderOption {
+	return []sdktrace.TracerProviderOption{
+		sdktrace.WithSampler(d.recorder.Sampler(base)), sdktrace.WithSpanProcessor(d.recorder),
+	}
+}
+
+// attach makes the node answer. It must be called before the node runs.
+func (d *diagnosis) attach(node *app.Node, io *socketio.Server, p *pulse) error {
+	if d.recorder == nil {
+		return nil
+	}
+	service, err := diagnostics.NewService(node, d.recorder, diagnostics.Sources{
+		Version:   version(),
+		Sockets:   func() int { return io.Stats().Sockets },
+		RoomCount: io.RoomCount,
+		Backlog: func() int {
+			b := node.Backlog()
+			return b.Questions + b.Requests + b.Changes + b.Handlers + b.Answers
+		},
+		Problem:    p.ready,
+		Draining:   p.closing.Load,
+		Namespaces: io.NamespaceNames,
+		Rooms:      io.RoomSizes,
+	})
+	if err != nil {
+		return err
+	}
+	d.service = service
+	return nil
+}
+
+func (d *diagnosis) close() error {
+	if d == nil || d.service == nil {
+		return nil
+	}
+	return d.service.Close()
+}
+
+// environmentSampler is the sampler that OTEL_TRACES_SAMPLER names, as OpenTelemetry says; the one that it says is the
+// default for what is not set, or not known.
+func environmentSampler(env func(string) string) sdktrace.Sampler {
+	ratio := func() sdktrace.Sampler {
+		share := 1.0
+		if _, err := fmt.Sscan(env("OTEL_TRACES_SAMPLER_ARG"), &share); err != nil || share < 0 || share > 1 {
+			share = 1
+		}
+		return sdktrace.TraceIDRatioBased(share)
+	}
+	switch env("OTEL_TRACES_SAMPLER") {
+	case "always_on":
+		return sdktrace.AlwaysSample()
+	case "always_off":
+		return sdktrace.NeverSample()
+	case "traceidratio":
+		return ratio()
+	case "parentbased_always_off":
+		return sdktrace.ParentBased(sdktrace.NeverSample())
+	case "parentbased_traceidratio":
+		return sdktrace.ParentBased(ratio())
+	default:
+		return sdktrace.ParentBased(sdktrace.AlwaysSample())
+	}
+}
