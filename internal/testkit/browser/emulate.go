@@ -1,0 +1,51 @@
+package browser
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// Resize gives the page's window another size, in CSS pixels.
+func (p *Page) Resize(width, height int64) {
+	p.t.Helper()
+	p.do("resize", chromedp.EmulateViewport(width, height))
+}
+
+// Dark says whether the page is shown to somebody who prefers a dark screen.
+func (p *Page) Dark(on bool) {
+	p.t.Helper()
+	scheme := "light"
+	if on {
+		scheme = "dark"
+	}
+	p.do("prefer "+scheme, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		return err
+	}))
+}
+
+// Picture takes a picture of what an element shows, and puts it where Screenshot would.
+func (p *Page) Picture(name, selector string) string {
+	p.t.Helper()
+	dir := os.Getenv("ROOMBUS_SCREENSHOTS")
+	if dir == "" {
+		dir = p.t.TempDir()
+	}
+	picture := run(p, "picture of "+selector, chromedp.Screenshot(chromedp.CSS(selector)))
+	path := filepath.Join(dir, strings.TrimSuffix(name, ".png")+".png")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		p.t.Fatalf("picture: %v", err)
+	}
+	if err := os.WriteFile(path, picture, 0o600); err != nil {
+		p.t.Fatalf("picture: %v", err)
+	}
+	return path
+}
