@@ -27,8 +27,9 @@ type folded struct {
 	subject string
 }
 
-// note remembers an event that happens now. Those of one kind, about one subject, in a row within a short time are one.
-func (x *events) note(now time.Time, e Event, subject string) {
+// note remembers an event that happens now. Those of one kind, about one subject, within a short time are one, with a
+// count; those that are told again count once.
+func (x *events) note(now time.Time, e Event, subject string, again bool) {
 	e.Text = short(e.Text, maxEventText)
 	e.Namespace, e.Stream, e.Offset = short(e.Namespace, maxEventText), short(e.Stream, maxEventText), short(e.Offset, maxEventText)
 	x.mu.Lock()
@@ -39,6 +40,9 @@ func (x *events) note(now time.Time, e Event, subject string) {
 		old := ring[i]
 		if old.Kind != e.Kind || old.subject != subject || now.Sub(old.Last.Time()) > foldWithin {
 			continue
+		}
+		if again {
+			return
 		}
 		old.Seq, old.Last, old.Text = x.seq, At(now), e.Text
 		old.Count++

@@ -39,9 +39,9 @@ func (o *observer) Observe(ctx context.Context, e domain.Event) {
 		o.recorder.traffic.delivered.Add(uint64(delivered.Sockets))
 	} else if event, subject := describe(e); event.Kind != "" {
 		event.Trace = traceOf(ctx)
-		o.recorder.events.note(time.Now(), event, subject)
+		o.recorder.events.note(time.Now(), event, subject, isAgain(e))
 	}
-	if o.next != nil {
+	if o.next != nil && isTold(e) {
 		o.next.Observe(ctx, e)
 	}
 }
@@ -56,12 +56,22 @@ func isOwn(e domain.Event) bool {
 	case *domain.RecoveryMixed:
 		return e.Namespace == Namespace
 	case *domain.MemberChanged:
-		if slices.Contains(e.Change.Member.Info.Capabilities, CapabilityTool) {
-			return true
-		}
-		// A node that joins is told of in the namespaces in which it serves; one that falls silent may be heard of here first.
-		return e.Namespace == Namespace &&
-			e.Change.Event != domain.MemberSuspect && e.Change.Event != domain.MemberBack && e.Change.Event != domain.MemberLost
+		return slices.Contains(e.Change.Member.Info.Capabilities, CapabilityTool)
+	default:
+		return false
+	}
+}
+
+// isTold reports whether an event is told to the next observer. That a node comes or goes it hears in the namespaces in
+// which the node serves; one that falls silent may be noticed in that of the diagnostics first.
+func isTold(e domain.Event) bool {
+	changed, ok := e.(*domain.MemberChanged)
+	if !ok || changed.Namespace != Namespace {
+		return true
+	}
+	switch changed.Change.Event {
+	case domain.MemberSuspect, domain.MemberBack, domain.MemberLost:
+		return true
 	default:
 		return false
 	}
@@ -122,10 +132,14 @@ func describe(e domain.Event) (Event, string) {
 	case *domain.RecoveryEnded:
 		return describeRecovery(e)
 	case *domain.SessionsFailed:
+		what := "The lease that says that this node's sessions live could not be renewed"
+		if e.Sessions > 0 {
+			what = fmt.Sprintf("The sessions of %d clients could not be stored", e.Sessions)
+		}
 		return Event{
 			Severity: Warning, Kind: "sessions not stored",
-			Text: fmt.Sprintf("The sessions of %d clients could not be stored; it is tried again. Until then a client that "+
-				"comes back to another node may have to begin anew. %v", e.Sessions, e.Err),
+			Text: fmt.Sprintf("%s; it is tried again. Until then a client that comes back to another node may have to begin "+
+				"anew. %v", what, e.Err),
 		}, ""
 	case *domain.LogTooShort:
 		return describeLength(e)
@@ -162,7 +176,8 @@ func describeMember(e *domain.MemberChanged) (Event, string) {
 		name = string(member.ID)
 	}
 	name = short(name, 80)
-	event := Event{Severity: Info, Kind: "member " + e.Change.Event.String(), Peer: member.ID, Namespace: e.Namespace}
+	// It is told in each namespace that the two have in common, and is one event.
+	event := Event{Severity: Info, Kind: "member " + e.Change.Event.String(), Peer: member.ID}
 	switch e.Change.Event {
 	case domain.MemberJoined:
 		event.Text = fmt.Sprintf("Node %s has joined.", name)
@@ -183,6 +198,12 @@ func describeMember(e *domain.MemberChanged) (Event, string) {
 		event.Text = fmt.Sprintf("Node %s is lost: it was not heard for longer than the limit, and did not say goodbye.", name)
 	}
 	return event, string(member.ID)
+}
+
+// isAgain reports whether an event is one that was told before, for another namespace.
+func isAgain(e domain.Event) bool {
+	_, ok := e.(*domain.MemberChanged)
+	return ok
 }
 
 func describeRecovery(e *domain.RecoveryEnded) (Event, string) {
