@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/roombus/roombus/adapters/socketio"
 	"github.com/roombus/roombus/app"
 	"github.com/roombus/roombus/diagnostics"
+	"github.com/roombus/roombus/diagnostics/console"
 	"github.com/roombus/roombus/ports"
 )
 
@@ -15,6 +18,7 @@ import (
 type diagnosis struct {
 	recorder *diagnostics.Recorder
 	service  *diagnostics.Service
+	console  *console.Console
 	spans    bool
 }
 
@@ -76,11 +80,32 @@ func (d *diagnosis) attach(node *app.Node, io *socketio.Server, p *pulse) error 
 	return nil
 }
 
-func (d *diagnosis) close() error {
-	if d == nil || d.service == nil {
+// mount adds the console, if it was asked for.
+func (d *diagnosis) mount(mux *http.ServeMux, s *settings) error {
+	if s.consoleUser == "" {
 		return nil
 	}
-	return d.service.Close()
+	page, err := console.New(d.service, console.Config{User: s.consoleUser, Password: s.consolePassword})
+	if err != nil {
+		return fmt.Errorf("--console-user, --console-password: %w", err)
+	}
+	d.console = page
+	mux.Handle("GET /console/", http.StripPrefix("/console", page))
+	return nil
+}
+
+func (d *diagnosis) close() error {
+	if d == nil {
+		return nil
+	}
+	var errs []error
+	if d.console != nil {
+		errs = append(errs, d.console.Close())
+	}
+	if d.service != nil {
+		errs = append(errs, d.service.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // environmentSampler is the sampler that OTEL_TRACES_SAMPLER names, as OpenTelemetry says; the one that it says is the

@@ -19,8 +19,8 @@ const veiled = "xxxxx"
 // have any characters.
 var userinfo = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^:@/]*:)?(.+)@[^@]*$`)
 
-// newVeil returns a veil for the secrets of a URL.
-func newVeil(secretURL string) *veil {
+// newVeil returns a veil for the secrets of a URL, and further ones.
+func newVeil(secretURL string, further ...string) *veil {
 	var secrets []string
 	add := func(secret string) {
 		forms := []string{secret, strconv.Quote(secret), url.QueryEscape(secret), url.PathEscape(secret)}
@@ -41,6 +41,9 @@ func newVeil(secretURL string) *veil {
 		add(password)
 		add(u.Query().Get("password"))
 		add(u.Query().Get("sentinel_password"))
+	}
+	for _, secret := range further {
+		add(secret)
 	}
 	if len(secrets) == 0 {
 		return nil

@@ -40,7 +40,7 @@ func serveCommand(args []string, env func(string) (string, bool), stdout, stderr
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	veil := newVeil(s.redis)
+	veil := newVeil(s.redis, s.consolePassword)
 	return veil.error(serve(ctx, stop, &s, s.logger(veil.writer(stderr))))
 }
 
@@ -188,6 +188,9 @@ func (run *server) handler(s *settings) (http.Handler, error) {
 	mux.Handle("GET /{$}", index)
 	mux.Handle("GET /assets/", assets)
 	health(mux, run.pulse)
+	if err := run.diagnosis.mount(mux, s); err != nil {
+		return nil, err
+	}
 	return mux, nil
 }
 
