@@ -6,7 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/goleak"
 
 	"github.com/roombus/roombus/adapters/inmemory"
@@ -89,9 +88,7 @@ func pass(d time.Duration) {
 func (c *cluster) add(name string, config diagnostics.Config, sources diagnostics.Sources) *member {
 	c.t.Helper()
 	m := &member{transport: c.memory.Member(), recorder: diagnostics.NewRecorder(config)}
-	provider := sdktrace.NewTracerProvider(
-		sdktrace.WithSampler(m.recorder.Sampler(nil)), sdktrace.WithSpanProcessor(m.recorder))
-	tracer, err := tracing.New(tracing.Config{TracerProvider: provider, Node: name})
+	tracer, err := tracing.New(tracing.Config{TracerProvider: m.recorder.Provider(), Node: name})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -359,3 +359,56 @@ func TestSpansAreBounded(t *testing.T) {
 		t.Errorf("%d spans, want 10", got)
 	}
 }
+
+// What a node has not chosen is remembered nowhere and carries nothing; what Node.js has written begins a trace where it
+// is read.
+func TestWhatIsNotChosen(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		thrifty := c.add("thrifty", diagnostics.Config{TracesPerSecond: 1e-9}, diagnostics.Sources{})
+		pass(time.Second)
+		var at []domain.Offset
+		for range 20 { // more than the budget begins with
+			at = append(at, thrifty.emit(t))
+		}
+		pass(time.Second)
+		reply := c.nodes[0].ask(t, diagnostics.Question{Spans: &diagnostics.SpansQuestion{Offset: string(at[19])}})
+		for _, a := range reply.Answers {
+			if len(a.Spans) != 0 {
+				t.Errorf("%s remembers %+v", a.Name, a.Spans)
+			}
+		}
+		page, err := c.nodes[0].transport.Log().Replay(t.Context(), "/", at[18], at[19], 0)
+		if err != nil || len(page.Entries) != 1 || len(page.Entries[0].Message.Headers) != 0 {
+			t.Errorf("the entry is %+v, %v; want one without headers", page.Entries, err)
+		}
+		p, err := domain.NewPacket([]byte(`["news"]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		foreign := &silentLog{}
+		tail, err := c.nodes[0].recorder.Log(foreign).Tail(t.Context(), "", foreignReader{c.nodes[0].recorder.Provider().Tracer("test")})
+		if err != nil || tail != nil {
+			t.Fatalf("tail: %v, %v", tail, err)
+		}
+		before := spansOf(c.nodes[0].service)
+		for publisher, more := range map[domain.PublisherID]int{"": 1, "0123456789abcdef": 0} {
+			foreign.handler.HandleEntry(t.Context(), &domain.Entry{Message: domain.Message{
+				Publisher: publisher, Namespace: "/", Body: &domain.Broadcast{Packet: p},
+			}})
+			if now := spansOf(c.nodes[0].service); now != before+more {
+				t.Errorf("an entry of publisher %q has made %d spans, want %d", publisher, now-before, more)
+			}
+			before = spansOf(c.nodes[0].service)
+		}
+	}, "a", "b")
+}
+
+// foreignReader makes a span for each entry, as package tracing does.
+type foreignReader struct{ tracer trace.Tracer }
+
+func (r foreignReader) HandleEntry(ctx context.Context, _ *domain.Entry) {
+	_, span := r.tracer.Start(ctx, "process")
+	span.End()
+}
+
+func (foreignReader) HandleNotice(context.Context, domain.Notice) {}

@@ -30,6 +30,8 @@ func (r *Recorder) Sampler(base sdktrace.Sampler) sdktrace.Sampler {
 type sampler struct {
 	base     sdktrace.Sampler
 	recorder *Recorder
+	// allowed says that a new trace has been taken out of the budget before it comes here.
+	allowed bool
 }
 
 // Description names the sampler.
@@ -64,6 +66,8 @@ func (s *sampler) choose(origin trace.SpanContext, base sdktrace.SamplingDecisio
 		return s.recorder.traceRate != 0, stateChosen
 	case said != "":
 		return false, statePassed
+	case s.allowed && !origin.IsValid():
+		return true, stateChosen
 	case origin.IsValid() && (!origin.IsRemote() || !origin.IsSampled()):
 		return false, "" // a trace that was passed over where it began
 	case s.recorder.allow():

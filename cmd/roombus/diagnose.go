@@ -48,7 +48,7 @@ func (d *diagnosis) observer(next ports.Observer) ports.Observer {
 	return d.recorder.Observer(next)
 }
 
-// provider makes spans be remembered; base decides what is exported, nil for nothing.
+// provider makes spans be remembered besides; base decides what is exported.
 func (d *diagnosis) provider(base sdktrace.Sampler) []sdktrace.TracerProviderOption {
 	return []sdktrace.TracerProviderOption{
 		sdktrace.WithSampler(d.recorder.Sampler(base)), sdktrace.WithSpanProcessor(d.recorder),
