@@ -16,7 +16,7 @@ type Config struct {
 	// NoTraces turns spans off; events and samples are remembered all the same.
 	NoTraces bool
 	// Spans is how many spans are remembered; default 20,000. SpanBytes is how much memory they may take, about;
-	// default 16 MiB.
+	// default 12 MiB.
 	Spans, SpanBytes int
 	// Events is how many events of each severity are remembered; default 500.
 	Events int
@@ -28,7 +28,7 @@ type Config struct {
 const (
 	defaultTracesPerSecond = 50
 	defaultSpans           = 20_000
-	defaultSpanBytes       = 16 << 20
+	defaultSpanBytes       = 12 << 20
 	defaultEvents          = 500
 	defaultSilence         = 3 * time.Second
 )

@@ -313,6 +313,22 @@ func TestSampler(t *testing.T) {
 	}
 }
 
+// A node that exports takes part in the traces of one that does not.
+func TestANodeWithoutAnExporterKeepsNobodyFromExporting(t *testing.T) {
+	without, with := diagnostics.NewRecorder(diagnostics.Config{}), diagnostics.NewRecorder(diagnostics.Config{})
+	ctx, sent := without.Provider().Tracer("test").Start(t.Context(), "send")
+	sent.End()
+	exporting, _ := provider(t, with, sdktrace.ParentBased(sdktrace.AlwaysSample()))
+	_, processed := exporting.Start(trace.ContextWithRemoteSpanContext(t.Context(), trace.SpanContextFromContext(ctx)), "process")
+	processed.End()
+	if !processed.SpanContext().IsSampled() || processed.SpanContext().TraceID() != sent.SpanContext().TraceID() {
+		t.Errorf("after %+v the next node has %+v", sent.SpanContext(), processed.SpanContext())
+	}
+	if n := spansOf(service(t, with)); n != 1 {
+		t.Errorf("it remembers %d spans, want 1", n)
+	}
+}
+
 // The budget bounds how many traces are remembered, whatever comes.
 func TestTheBudgetOfTraces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

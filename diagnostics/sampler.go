@@ -52,7 +52,12 @@ func (s *sampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingR
 			result.Tracestate = state
 		}
 	}
-	if chosen && result.Decision == sdktrace.Drop {
+	switch {
+	case !chosen:
+	case s.allowed:
+		// Nobody exports it here, but another node may have an exporter, and go by what the sender has decided.
+		result.Decision = sdktrace.RecordAndSample
+	case result.Decision == sdktrace.Drop:
 		result.Decision = sdktrace.RecordOnly
 	}
 	return result

@@ -1,6 +1,7 @@
 package diagnostics
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -27,45 +28,86 @@ const (
 	maxLinks          = 8
 )
 
+// kept is a span as it is remembered: small. It becomes a Span when somebody asks.
+type kept struct {
+	trace             trace.TraceID
+	id, parent        trace.SpanID
+	name, kind, error string
+	failed            bool
+	start, end        Instant
+	attributes        []pair
+	events            []keptEvent
+	links             []trace.SpanContext
+}
+
+type keptEvent struct {
+	time       Instant
+	name       string
+	attributes []pair
+}
+
+// pair is an attribute.
+type pair struct{ key, value string }
+
+// get is the value of an attribute; nothing when there is none.
+func (k *kept) get(key string) string {
+	for i := range k.attributes {
+		if k.attributes[i].key == key {
+			return k.attributes[i].value
+		}
+	}
+	return ""
+}
+
 // spans is a ring of spans that have ended: the newest, bounded in number and bytes. It has no index: to look through all
 // of them takes less than a millisecond, and nobody looks most of the time.
 type spans struct {
 	mu       sync.Mutex
-	ring     []Span
-	sizes    []int
+	limit    int
+	ring     []kept
+	sizes    []int32
 	first    int // the oldest
 	count    int
 	bytes    int
 	maxBytes int
 }
 
-func newSpans(limit, maxBytes int) *spans {
-	return &spans{ring: make([]Span, limit), sizes: make([]int, limit), maxBytes: maxBytes}
-}
+func newSpans(limit, maxBytes int) *spans { return &spans{limit: limit, maxBytes: maxBytes} }
 
 // add puts a span into the ring, in the place of the oldest ones if need be.
-func (s *spans) add(span Span) {
+func (s *spans) add(span kept) {
 	size := span.size()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if size > s.maxBytes || len(s.ring) == 0 {
+	if size > s.maxBytes {
 		return
 	}
-	for s.count == len(s.ring) || s.bytes+size > s.maxBytes {
-		s.bytes -= s.sizes[s.first]
-		s.ring[s.first] = Span{}
+	for s.count > 0 && (s.count == s.limit || s.bytes+size > s.maxBytes) {
+		s.bytes -= int(s.sizes[s.first])
+		s.ring[s.first] = kept{}
 		s.first = (s.first + 1) % len(s.ring)
 		s.count--
 	}
+	if s.count == len(s.ring) {
+		s.grow()
+	}
 	at := (s.first + s.count) % len(s.ring)
-	s.ring[at], s.sizes[at] = span, size
+	s.ring[at], s.sizes[at] = span, int32(size)
 	s.bytes += size
 	s.count++
 }
 
+// grow doubles the ring, up to its limit: a node on which little happens has a small one. mu is held.
+func (s *spans) grow() {
+	larger := min(max(2*len(s.ring), 64), s.limit)
+	s.ring = append(make([]kept, 0, larger), slices.Concat(s.ring[s.first:], s.ring[:s.first])...)[:larger]
+	s.sizes = append(make([]int32, 0, larger), slices.Concat(s.sizes[s.first:], s.sizes[:s.first])...)[:larger]
+	s.first = 0
+}
+
 // each calls f for every span, the newest first, until it returns false. f must not keep the pointer; what is in the span
 // is never changed.
-func (s *spans) each(f func(*Span) bool) {
+func (s *spans) each(f func(*kept) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := s.count - 1; i >= 0; i-- {
@@ -80,7 +122,7 @@ func (s *spans) state() (count int, since Instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.count > 0 {
-		since = s.ring[s.first].End
+		since = s.ring[s.first].end
 	}
 	return s.count, since
 }
@@ -93,8 +135,8 @@ func (r *Recorder) OnEnd(s sdktrace.ReadOnlySpan) {
 	if r.sampling.Load() && s.SpanContext().TraceState().Get(stateKey) != stateChosen {
 		return
 	}
-	span := spanOf(s)
-	if span.Attributes[attributeNamespace] == Namespace {
+	span := keep(s)
+	if span.get(attributeNamespace) == Namespace {
 		return
 	}
 	r.spans.add(span)
@@ -106,55 +148,69 @@ func (r *Recorder) Shutdown(context.Context) error { return nil }
 // ForceFlush does nothing: there is nowhere to flush to.
 func (r *Recorder) ForceFlush(context.Context) error { return nil }
 
-func spanOf(s sdktrace.ReadOnlySpan) Span {
+// keep takes of a span what is remembered.
+func keep(s sdktrace.ReadOnlySpan) kept {
 	is := s.SpanContext()
-	span := Span{
-		Trace: is.TraceID().String(), ID: is.SpanID().String(),
-		Name: short(s.Name(), maxAttributeValue), Kind: s.SpanKind().String(),
-		Start: At(s.StartTime()), End: At(s.EndTime()),
-		Attributes: attributesOf(s.Attributes()),
-	}
-	if parent := s.Parent(); parent.SpanID().IsValid() {
-		span.Parent = parent.SpanID().String()
+	k := kept{
+		trace: is.TraceID(), id: is.SpanID(), parent: s.Parent().SpanID(),
+		name: short(s.Name(), maxAttributeValue), kind: s.SpanKind().String(),
+		start: At(s.StartTime()), end: At(s.EndTime()),
+		attributes: keepAttributes(s.Attributes()),
 	}
 	if status := s.Status(); status.Code == codes.Error {
-		span.Failed, span.Error = true, short(status.Description, maxAttributeValue)
+		k.failed, k.error = true, short(status.Description, maxAttributeValue)
 	}
-	for _, e := range s.Events() {
-		if len(span.Events) == maxSpanEvents {
-			break
-		}
-		span.Events = append(span.Events, SpanEvent{
-			Time: At(e.Time), Name: short(e.Name, maxAttributeValue), Attributes: attributesOf(e.Attributes),
-		})
+	events := s.Events()
+	for i := range events[:min(len(events), maxSpanEvents)] {
+		e := &events[i]
+		k.events = append(k.events, keptEvent{At(e.Time), short(e.Name, maxAttributeValue), keepAttributes(e.Attributes)})
 	}
-	for _, l := range s.Links() {
-		if len(span.Links) == maxLinks {
-			break
-		}
-		span.Links = append(span.Links, Link{Trace: l.SpanContext.TraceID().String(), Span: l.SpanContext.SpanID().String()})
+	links := s.Links()
+	for i := range links[:min(len(links), maxLinks)] {
+		k.links = append(k.links, links[i].SpanContext)
 	}
-	return span
+	return k
 }
 
-// attributesOf keeps what says something about messages. Spans of the application may have attributes that are nobody
+// keepAttributes keeps what says something about messages. Spans of the application may have attributes that are nobody
 // else's business.
-func attributesOf(all []attribute.KeyValue) map[string]string {
-	var kept map[string]string
-	for _, a := range all {
-		key := string(a.Key)
-		if !isKept(key) {
-			continue
+func keepAttributes(all []attribute.KeyValue) []pair {
+	pairs := make([]pair, 0, len(all))
+	for i := range all {
+		if key := string(all[i].Key); isKept(key) && len(pairs) < maxAttributes {
+			pairs = append(pairs, pair{key, short(all[i].Value.String(), maxAttributeValue)})
 		}
-		if kept == nil {
-			kept = make(map[string]string, len(all))
-		}
-		if len(kept) == maxAttributes {
-			break
-		}
-		kept[key] = short(a.Value.String(), maxAttributeValue)
 	}
-	return kept
+	return pairs
+}
+
+// span is what is told of a span.
+func (k *kept) span() Span {
+	s := Span{
+		Trace: k.trace.String(), ID: k.id.String(), Name: k.name, Kind: k.kind, Start: k.start, End: k.end,
+		Failed: k.failed, Error: k.error, Attributes: asMap(k.attributes),
+	}
+	if k.parent.IsValid() {
+		s.Parent = k.parent.String()
+	}
+	for _, e := range k.events {
+		s.Events = append(s.Events, SpanEvent{Time: e.time, Name: e.name, Attributes: asMap(e.attributes)})
+	}
+	for _, l := range k.links {
+		s.Links = append(s.Links, Link{Trace: l.TraceID().String(), Span: l.SpanID().String()})
+	}
+	return s
+}
+
+func asMap(pairs []pair) map[string]string {
+	if len(pairs) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(pairs))
+	for _, p := range pairs {
+		m[p.key] = p.value
+	}
+	return m
 }
 
 func isKept(key string) bool {
@@ -166,68 +222,73 @@ func isKept(key string) bool {
 }
 
 // size is about what a span takes in memory.
-func (s *Span) size() int {
-	const fixed, pair = 320, 64
-	size := fixed + len(s.Name) + len(s.Error) + pair*len(s.Links)
-	add := func(attributes map[string]string) {
-		for key, value := range attributes {
-			size += pair + len(key) + len(value)
+func (k *kept) size() int {
+	const fixed, each = 240, 64
+	size := fixed + len(k.name) + len(k.error) + each*len(k.links)
+	add := func(pairs []pair) {
+		for i := range pairs {
+			size += each/2 + len(pairs[i].value) // keys are constants
 		}
 	}
-	add(s.Attributes)
-	for _, e := range s.Events {
-		size += pair + len(e.Name)
-		add(e.Attributes)
+	add(k.attributes)
+	for i := range k.events {
+		size += each + len(k.events[i].name)
+		add(k.events[i].attributes)
 	}
 	return size
 }
 
 // traceSpans are the spans of a trace, and those that point at it, in the order of their beginnings.
 func (r *Recorder) traceSpans(id string) []Span {
-	return r.selectSpans(func(s *Span) bool {
-		return s.Trace == id || slices.ContainsFunc(s.Links, func(l Link) bool { return l.Trace == id })
+	wanted, err := trace.TraceIDFromHex(id)
+	if err != nil {
+		return nil // no trace has such a name
+	}
+	return r.selectSpans(func(k *kept) bool {
+		return k.trace == wanted ||
+			slices.ContainsFunc(k.links, func(l trace.SpanContext) bool { return l.TraceID() == wanted })
 	})
 }
 
 // messageSpans are the spans of the traces in which a message is that is at a position of the log.
 func (r *Recorder) messageSpans(offset string) []Span {
-	traces := make(map[string]bool)
-	r.spans.each(func(s *Span) bool {
-		if s.Attributes[attributeMessageID] == offset {
-			traces[s.Trace] = true
+	traces := make(map[trace.TraceID]bool)
+	r.spans.each(func(k *kept) bool {
+		if k.get(attributeMessageID) == offset {
+			traces[k.trace] = true
 		}
 		return true
 	})
 	if len(traces) == 0 {
 		return nil
 	}
-	return r.selectSpans(func(s *Span) bool { return traces[s.Trace] })
+	return r.selectSpans(func(k *kept) bool { return traces[k.trace] })
 }
 
-func (r *Recorder) selectSpans(is func(*Span) bool) []Span {
+func (r *Recorder) selectSpans(is func(*kept) bool) []Span {
 	var found []Span
-	r.spans.each(func(s *Span) bool {
-		if is(s) {
-			found = append(found, *s)
+	r.spans.each(func(k *kept) bool {
+		if is(k) {
+			found = append(found, k.span())
 		}
 		return true
 	})
-	slices.SortStableFunc(found, func(a, b Span) int { return int(a.Start - b.Start) })
+	slices.SortStableFunc(found, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
 	return found
 }
 
 // traces sums up the newest traces, the one that was heard of last first.
 func (r *Recorder) traces(limit int, is func(*Trace) bool) []Trace {
-	byID := make(map[string]*Trace)
+	byID := make(map[trace.TraceID]*Trace)
 	var order []*Trace
-	r.spans.each(func(s *Span) bool {
-		t, known := byID[s.Trace]
+	r.spans.each(func(k *kept) bool {
+		t, known := byID[k.trace]
 		if !known {
-			t = &Trace{ID: s.Trace, Start: s.Start, End: s.End}
-			byID[s.Trace] = t
+			t = &Trace{ID: k.trace.String(), Start: k.start, End: k.end}
+			byID[k.trace] = t
 			order = append(order, t)
 		}
-		t.take(s, !known)
+		t.take(k, !known)
 		return true
 	})
 	var found []Trace
@@ -243,27 +304,19 @@ func (r *Recorder) traces(limit int, is func(*Trace) bool) []Trace {
 }
 
 // take adds a span. The earliest one gives the trace its name.
-func (t *Trace) take(s *Span, first bool) {
+func (t *Trace) take(k *kept, first bool) {
 	t.Spans++
-	t.Failed = t.Failed || s.Failed
-	t.End = max(t.End, s.End)
-	if !first && s.Start > t.Start {
-		if t.Offset == "" {
-			t.Offset = s.Attributes[attributeMessageID]
-		}
+	t.Failed = t.Failed || k.failed
+	t.End = max(t.End, k.end)
+	if !first && k.start > t.Start {
+		t.Offset = cmp.Or(t.Offset, k.get(attributeMessageID))
 		return
 	}
-	t.Start, t.Name = s.Start, s.Name
-	t.Root = s.Parent == "" && len(s.Links) == 0
-	if kind := s.Attributes[attributeKind]; kind != "" {
-		t.Kind = kind
-	}
-	if namespace := s.Attributes[attributeNamespace]; namespace != "" {
-		t.Namespace = namespace
-	}
-	if offset := s.Attributes[attributeMessageID]; offset != "" {
-		t.Offset = offset
-	}
+	t.Start, t.Name = k.start, k.name
+	t.Root = !k.parent.IsValid() && len(k.links) == 0
+	t.Kind = cmp.Or(k.get(attributeKind), t.Kind)
+	t.Namespace = cmp.Or(k.get(attributeNamespace), t.Namespace)
+	t.Offset = cmp.Or(k.get(attributeMessageID), t.Offset)
 }
 
 // traceOf is the trace of a context that is being recorded; else nothing.
