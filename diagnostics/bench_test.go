@@ -58,8 +58,8 @@ func overRedis(b *testing.B, on bool, config diagnostics.Config) {
 		b.Fatal(err)
 	}
 	var (
-		log      ports.Log     = transport.Log()
-		channel  ports.Channel = transport.Channel()
+		log      ports.Log = transport.Log()
+		channel            = transport.Channel()
 		observer ports.Observer
 	)
 	recorder := diagnostics.NewRecorder(config)

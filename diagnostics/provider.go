@@ -44,7 +44,7 @@ func (t *tracer) Start(ctx context.Context, name string, options ...trace.SpanSt
 	if !trace.SpanContextFromContext(ctx).IsValid() && (isPassedOver(ctx) || !t.recorder.allow()) {
 		return ctx, noop.Span{}
 	}
-	return t.inner.Start(ctx, name, options...)
+	return t.inner.Start(ctx, name, options...) //nolint:spancheck // whoever has asked for it ends it
 }
 
 // passedOver marks the context of an entry that has none of its own, although a node of ours has published it: that has

@@ -263,13 +263,8 @@ func TestThePageFitsItsScreens(t *testing.T) {
 		defer timer.Stop()
 		<-timer.C
 	}
-	wait(story / 3)
-	redis.Pause()
-	page.WaitFor(eventIs("transport lost", "chat-1"))
-	page.Resize(1280, 900)
-	page.Picture("console-redis-away", "body")
-	redis.Resume()
-	page.WaitFor(`document.querySelectorAll('.card[data-state=healthy]').length === 3`)
+	page.Resize(1280, 860)
+	wait(story / 4)
 	if err := c.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -281,32 +276,44 @@ func TestThePageFitsItsScreens(t *testing.T) {
 		t.Fatal(err)
 	}
 	page.WaitFor(eventIs("gap", "chat-3"))
-	wait(story / 3)
-	b.Kill()
-	page.WaitFor(eventIs("member lost", "chat-1"))
-	wait(story / 3)
+	wait(story / 4)
+	redis.Pause()
+	page.WaitFor(eventIs("transport lost", "chat-1"))
+	page.WaitText("#verdict", "cannot reach the other nodes")
+	page.Window("console-redis-away", "body")
+	redis.Resume()
+	page.WaitFor(`document.querySelectorAll('.card[data-state=healthy]').length === 3`)
+	wait(story / 4)
 	alice := talk(t, a, "lobby")
 	offset := alice.say(t, "lobby", "where am I?")
+	page.Fill("#match", offset)
+	page.Type("#match", "\n")
+	page.WaitText("#way .summary", "chat-1 sent it.")
+	page.Do(`document.querySelectorAll("#way .span button")[1].click()`)
+	page.WaitText("#way .details", "roombus.sockets")
+	page.Resize(1280, 680)
+	page.Window("console-trace", "#traces")
+	page.Do(`document.querySelector("#way .close").click()`)
+	b.Kill()
+	page.WaitFor(eventIs("member lost", "chat-1"))
+	wait(story / 4)
 	for _, dark := range []bool{false, true} {
 		page.Dark(dark)
 		name := "console-light"
 		if dark {
 			name = "console-dark"
 		}
-		page.Resize(1280, 900)
+		page.Resize(1280, 860)
 		page.WaitFor(`document.querySelectorAll('#plots .plot').length > 5`)
 		fits()
+		page.Window(name+"-nodes", "body")
+		page.Window(name+"-charts", "#charts")
+		page.Window(name+"-events", "#events")
 		page.Screenshot(name)
-		page.Picture(name+"-nodes", "#nodes")
-		page.Picture(name+"-charts", "#charts")
-		page.Picture(name+"-events", "#events")
 	}
 	page.Dark(false)
-	page.Fill("#match", offset)
-	page.Type("#match", "\n")
-	page.WaitText("#way .summary", "chat-1 sent it.")
-	page.Do(`document.querySelector("#way .span button").click()`) // the page may still be scrolling
-	page.Picture("console-trace", "#traces")
+	page.Do(`document.querySelector("#trace-rows button").click()`)
+	page.WaitFor(`document.querySelector("#way .span")`)
 	page.Resize(400, 800)
 	page.WaitFor(`innerWidth === 400`)
 	fits()

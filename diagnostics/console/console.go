@@ -61,7 +61,7 @@ func New(asker Asker, config Config) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the console's page: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:gosec // Close cancels it
 	c := &Console{mux: http.NewServeMux(), door: entrance, collector: newCollector(ctx, asker), cancel: cancel}
 	c.mux.Handle("GET /", http.FileServerFS(files))
 	c.mux.HandleFunc("GET /api/state", c.state)

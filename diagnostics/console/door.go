@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -97,7 +98,7 @@ func (d *door) opens(w http.ResponseWriter, r *http.Request) bool {
 	}
 	if given {
 		if wait := d.mustWait(from, time.Now()); wait > 0 {
-			w.Header().Set("Retry-After", fmt.Sprint(int(wait.Seconds())+1))
+			w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 			http.Error(w, "Too many wrong passwords from this address; try again in a minute.", http.StatusTooManyRequests)
 			return false
 		}

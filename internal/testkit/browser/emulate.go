@@ -32,14 +32,15 @@ func (p *Page) Dark(on bool) {
 	}))
 }
 
-// Picture takes a picture of what an element shows, and puts it where Screenshot would.
-func (p *Page) Picture(name, selector string) string {
+// Window takes a picture of what the window shows when it is scrolled to an element, and puts it where Screenshot would.
+func (p *Page) Window(name, selector string) string {
 	p.t.Helper()
+	p.Do("document.documentElement.style.scrollBehavior = 'auto'; document.querySelector(" + p.quote(selector) + ").scrollIntoView()")
 	dir := os.Getenv("ROOMBUS_SCREENSHOTS")
 	if dir == "" {
 		dir = p.t.TempDir()
 	}
-	picture := run(p, "picture of "+selector, chromedp.Screenshot(chromedp.CSS(selector)))
+	picture := run(p, "picture of the window at "+selector, chromedp.CaptureScreenshot())
 	path := filepath.Join(dir, strings.TrimSuffix(name, ".png")+".png")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		p.t.Fatalf("picture: %v", err)
