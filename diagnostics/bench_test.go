@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
@@ -120,3 +121,72 @@ func overRedis(b *testing.B, on bool, config diagnostics.Config) {
 	<-edge.done
 	b.ReportMetric(float64(diagnostics.CPUTime()-before)/float64(b.N), "cpu-ns/op")
 }
+
+// hollow is a log that does nothing.
+type hollow struct{ silentLog }
+
+func (*hollow) Append(context.Context, *domain.Message) (domain.Offset, error) { return "1-0", nil }
+
+// BenchmarkDecorators is what a message costs in what surrounds the log and the observer: once appended, once read, once
+// delivered. "tracing off" is without diagnostics, the others with them and a budget that is used up.
+func BenchmarkDecorators(b *testing.B) {
+	for _, mode := range []struct {
+		name   string
+		on     bool
+		config diagnostics.Config
+	}{
+		{"tracing off", false, diagnostics.Config{}},
+		{"no traces", true, diagnostics.Config{NoTraces: true}},
+		{"default", true, diagnostics.Config{}},
+		{"all traces", true, diagnostics.Config{TracesPerSecond: -1}},
+	} {
+		b.Run(mode.name, func(b *testing.B) {
+			inner := new(hollow)
+			var log ports.Log = inner
+			var provider trace.TracerProvider = noop.NewTracerProvider()
+			recorder := diagnostics.NewRecorder(mode.config)
+			if mode.on {
+				log = recorder.Log(inner)
+				if !mode.config.NoTraces {
+					provider = recorder.Provider()
+				}
+			}
+			tracer, err := tracing.New(tracing.Config{TracerProvider: provider, Node: "a"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			observer := tracer.Observer(nil)
+			if mode.on {
+				observer = recorder.Observer(observer)
+			}
+			log = tracer.Log(log)
+			if _, err := log.Tail(b.Context(), "", delivering{observer}); err != nil {
+				b.Fatal(err)
+			}
+			p, err := domain.NewPacket([]byte(`["news","a text"]`))
+			if err != nil {
+				b.Fatal(err)
+			}
+			m := &domain.Message{Node: "a", Namespace: "/", Body: &domain.Broadcast{Packet: p}}
+			e := &domain.Entry{Stream: "socket.io", Offset: "1-0", Time: time.Now(), Message: *m}
+			e.Message.Publisher = "0123456789abcdef"
+			ctx := b.Context()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := log.Append(ctx, m); err != nil {
+					b.Fatal(err)
+				}
+				inner.handler.HandleEntry(ctx, e)
+			}
+		})
+	}
+}
+
+// delivering tells of a delivery for each entry, as a node does.
+type delivering struct{ observer ports.Observer }
+
+func (d delivering) HandleEntry(ctx context.Context, e *domain.Entry) {
+	d.observer.Observe(ctx, &domain.Delivered{Namespace: e.Message.Namespace, Offset: e.Offset, Sockets: 10})
+}
+
+func (delivering) HandleNotice(context.Context, domain.Notice) {}

@@ -48,6 +48,7 @@ type Recorder struct {
 	budget    *rate.Limiter
 	sampling  atomic.Bool
 	skipped   atomic.Uint64
+	resting   atomic.Int64
 
 	spans   *spans
 	events  events

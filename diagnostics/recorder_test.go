@@ -224,6 +224,7 @@ func TestLagAndClocks(t *testing.T) {
 			})
 		}
 		entry(0)
+		log.handler.HandleNotice(t.Context(), &domain.AtTail{Stream: "s", Cursor: "1-0"})
 		entry(4 * time.Second)
 		status := s.AskSelf(diagnostics.Question{Status: &diagnostics.StatusQuestion{}}).Status
 		if status.Readers[0].Lag != 4 || status.ClockAhead != 7 || !status.ClockKnown || status.Healthy {

@@ -84,15 +84,24 @@ func (s *sampler) choose(origin trace.SpanContext, base sdktrace.SamplingDecisio
 	}
 }
 
+// restAfter is how many new traces are passed over, without another look at the clock, after one for which the budget had
+// nothing left. What is saved meanwhile is not lost: it is there at the next look.
+const restAfter = 31
+
 // allow takes a new trace out of the budget.
 func (r *Recorder) allow() bool {
 	switch {
 	case r.traceRate == 0:
 		return false
-	case r.traceRate < 0 || r.budget.Allow():
+	case r.traceRate < 0:
+		return true
+	case r.resting.Load() > 0:
+		r.resting.Add(-1)
+	case r.budget.Allow():
 		return true
 	default:
-		r.skipped.Add(1)
-		return false
+		r.resting.Store(restAfter)
 	}
+	r.skipped.Add(1)
+	return false
 }
