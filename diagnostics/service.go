@@ -405,19 +405,3 @@ func (s *Service) Meet(ctx context.Context, settle time.Duration) {
 		}
 	}
 }
-
-// SumRooms puts the rooms of several nodes together, the largest first.
-func SumRooms(answers []Answer) []Room {
-	sizes := make(map[string]int)
-	for i := range answers {
-		for _, r := range answers[i].Rooms {
-			sizes[r.Name] += r.Sockets
-		}
-	}
-	rooms := make([]Room, 0, len(sizes))
-	for name, sockets := range sizes {
-		rooms = append(rooms, Room{Name: name, Sockets: sockets})
-	}
-	sortRooms(rooms)
-	return rooms
-}

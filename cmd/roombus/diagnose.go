@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -13,6 +14,9 @@ import (
 	"github.com/roombus/roombus/diagnostics/console"
 	"github.com/roombus/roombus/ports"
 )
+
+// consolePath is where the console is.
+const consolePath = "/console/"
 
 // diagnosis is what the node remembers of itself, and answers to others; nothing at all when diagnostics are off.
 type diagnosis struct {
@@ -90,7 +94,7 @@ func (d *diagnosis) mount(mux *http.ServeMux, s *settings) error {
 		return fmt.Errorf("--console-user, --console-password: %w", err)
 	}
 	d.console = page
-	mux.Handle("GET /console/", http.StripPrefix("/console", page))
+	mux.Handle("GET "+consolePath, http.StripPrefix(strings.TrimSuffix(consolePath, "/"), page))
 	return nil
 }
 

@@ -107,6 +107,9 @@ func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) 
 	run.serving.Go(func() { run.served <- run.http.Serve(listener) })
 	log.InfoContext(ctx, "roombus serves: open "+pageURL(listener.Addr()), "url", pageURL(listener.Addr()),
 		"node", run.node.Name(), "id", run.node.ID(), "transport", run.transport.name)
+	if run.diagnosis.console != nil {
+		log.InfoContext(ctx, "the console is at "+pageURL(listener.Addr())+consolePath)
+	}
 	return run, nil
 }
 

@@ -169,7 +169,7 @@ func (s *settings) check() error {
 	if !strings.HasSuffix(s.path, "/") {
 		s.path += "/"
 	}
-	if slices.Contains([]string{"/assets/", "/console/", "/healthz/", "/readyz/"}, s.path) {
+	if slices.Contains([]string{"/assets/", consolePath, "/healthz/", "/readyz/"}, s.path) {
 		return wrong("--path is %q, which is taken; choose another one", s.path)
 	}
 	return nil

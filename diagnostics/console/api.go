@@ -177,23 +177,3 @@ func (c *Console) trace(w http.ResponseWriter, r *http.Request) {
 		Nodes []askedNode `json:"nodes"`
 	}{spans, askedNodes(reply, "spans")})
 }
-
-// rooms lists the rooms of a namespace on all nodes, the largest first.
-func (c *Console) rooms(w http.ResponseWriter, r *http.Request) {
-	namespace, ok := search(w, r, "namespace")
-	if !ok {
-		return
-	}
-	match, ok := search(w, r, "match")
-	if !ok {
-		return
-	}
-	reply, ok := c.ask(w, r, diagnostics.Question{Rooms: &diagnostics.RoomsQuestion{Namespace: namespace, Match: match, Limit: 200}})
-	if !ok {
-		return
-	}
-	answer(w, struct {
-		Rooms []diagnostics.Room `json:"rooms"`
-		Nodes []askedNode        `json:"nodes"`
-	}{diagnostics.SumRooms(reply.Answers), askedNodes(reply, "rooms")})
-}

@@ -67,7 +67,6 @@ func New(asker Asker, config Config) (*Console, error) {
 	c.mux.HandleFunc("GET /api/state", c.state)
 	c.mux.HandleFunc("GET /api/traces", c.traces)
 	c.mux.HandleFunc("GET /api/trace", c.trace)
-	c.mux.HandleFunc("GET /api/rooms", c.rooms)
 	return c, nil
 }
 
