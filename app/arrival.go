@@ -160,7 +160,7 @@ func (n *Node) release(ctx context.Context, id domain.SessionID, remove bool) (d
 	defer cancel()
 	var err error
 	if remove {
-		err = n.sessions.Delete(ctx, id, n.id)
+		err = n.sessions.Delete(ctx, id, n.id, n.keeper.remember())
 	} else {
 		err = n.sessions.GiveBack(ctx, id, n.id)
 	}

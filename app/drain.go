@@ -7,6 +7,9 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
+
+	"github.com/roombus/roombus/domain"
 )
 
 // AnnounceDraining tells the other nodes, in every namespace, that this one is about to leave: they see it in Nodes and
@@ -21,6 +24,9 @@ func (n *Node) AnnounceDraining(ctx context.Context) error {
 	if n.draining.Swap(true) {
 		return nil
 	}
+	now := time.Now()
+	n.leaving.Store(&now)
+	n.observe(ctx, &domain.DrainBegun{})
 	n.mu.RLock()
 	open := slices.Collect(maps.Values(n.namespaces))
 	n.mu.RUnlock()
@@ -63,5 +69,9 @@ func (n *Node) Drain(ctx context.Context) error {
 	if cut.Load() {
 		errs = append(errs, fmt.Errorf("drain the node: what was under way was cut short: %w", context.Cause(ctx)))
 	}
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	if since := n.leaving.Swap(nil); since != nil {
+		n.observe(ctx, &domain.DrainEnded{Took: time.Since(*since), Err: err})
+	}
+	return err
 }

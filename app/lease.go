@@ -143,6 +143,8 @@ type places struct {
 	prune  domain.Offset // read so long ago that no recovery needs it
 	marks  []mark        // where it stood when, oldest first
 	epoch  domain.Epoch
+	tailAt time.Time // when the reader stood at the tail
+	broken time.Time // when entries were lost to the reader
 }
 
 func (n *Node) placesOf(ns *namespace) places {
@@ -153,7 +155,7 @@ func (n *Node) placesOf(ns *namespace) places {
 
 // placesIn is placesOf for who holds the namespace's order.
 func (n *Node) placesIn(ns *namespace) places {
-	at := places{cursor: own(ns.fence.Cursor()), prune: ns.prune, marks: ns.marks}
+	at := places{cursor: own(ns.fence.Cursor()), prune: ns.prune, marks: ns.marks, tailAt: ns.tailAt, broken: ns.broken}
 	n.mu.RLock()
 	s, ok := n.streams[ns.stream]
 	n.mu.RUnlock()

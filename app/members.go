@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,13 @@ func (n *Node) Nodes(namespace string) []domain.Member {
 	ns.mu.Unlock()
 	slices.SortFunc(nodes, func(a, b domain.Member) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return nodes
+}
+
+// Namespaces are the names of the namespaces that this node knows, in no order.
+func (n *Node) Namespaces() []string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return slices.Collect(maps.Keys(n.namespaces))
 }
 
 // self is this node as others see it.

@@ -32,6 +32,8 @@ type namespace struct {
 	reading time.Duration
 	// tailAt is when the reader last stood at the tail, by its own clock.
 	tailAt time.Time
+	// broken is when the reader was told last that it has lost entries.
+	broken time.Time
 	// appended is the position of this node's last append that has its answer.
 	appended domain.Offset
 	// parked are requests from the channel whose senders had read further than this node.

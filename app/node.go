@@ -33,7 +33,8 @@ type Node struct {
 	channel  ports.Channel
 	census   ports.Census // nil when the channel does not know who listens
 	sessions ports.Sessions
-	keeper   *keeper // nil when nothing can be recovered
+	asking   ports.RequestObserver // nil when nobody wants to stand around requests
+	keeper   *keeper               // nil when nothing can be recovered
 	config   Config
 	started  time.Time
 
@@ -52,7 +53,8 @@ type Node struct {
 	outbox   *executor // answers to other nodes, which wait for the log
 	told     *executor // Config.OnMember, in order
 	draining atomic.Bool
-	archived atomic.Int64 // bytes in the namespaces' archives
+	leaving  atomic.Pointer[time.Time] // since when the node drains
+	archived atomic.Int64              // bytes in the namespaces' archives
 
 	ctx    context.Context //nolint:containedctx // the node's lifetime, no caller's: it ends when the node closes
 	cancel context.CancelFunc
@@ -103,6 +105,7 @@ func NewNode(log ports.Log, channel ports.Channel, sessions ports.Sessions, conf
 	n.outbox = newExecutor(answerWorkers, maxWaitingAnswers, n.panicked)
 	n.told = newExecutor(1, maxWaitingHandlers, n.panicked)
 	n.census, _ = ports.As[ports.Census](channel)
+	n.asking, _ = ports.As[ports.RequestObserver](config.Observer)
 	n.requests.pending = make(map[domain.RequestID]*pending)
 	if config.Order == OrderLocalFirst && n.RecoveryWindow() > 0 {
 		return nil, errors.New("app.NewNode: OrderLocalFirst cannot go together with recovery: what a node's own sockets " +

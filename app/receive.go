@@ -58,6 +58,7 @@ func (r reader) HandleEntry(ctx context.Context, e *domain.Entry) {
 			Stream: e.Stream, Next: e.Offset, Lost: lost,
 			Publisher: e.Message.Publisher, First: seen.First, Last: seen.Last,
 		})
+		n.eachOf(e.Stream, func(ns *namespace) { ns.broken = time.Now() })
 	}
 	s.forgetOld(e.Time)
 	reading := s.clock.Entry(e.Time)
@@ -179,7 +180,10 @@ func (r reader) HandleNotice(ctx context.Context, notice domain.Notice) {
 		n.atTail(ctx, notice)
 	case *domain.Gap:
 		n.streamOf(notice.Stream).gap = true
-		n.eachOf(notice.Stream, func(ns *namespace) { ns.history.restart() })
+		n.eachOf(notice.Stream, func(ns *namespace) {
+			ns.broken = time.Now()
+			ns.history.restart()
+		})
 		n.observe(ctx, notice)
 	case *domain.Reset:
 		s := n.streamOf(notice.Stream)
@@ -187,7 +191,7 @@ func (r reader) HandleNotice(ctx context.Context, notice domain.Notice) {
 		s.read.Store(&notice.Cursor)
 		n.eachOf(notice.Stream, func(ns *namespace) {
 			ns.fence.Restart(notice.Cursor)
-			ns.appended = ""
+			ns.appended, ns.broken = "", time.Now()
 			if n.keeper != nil {
 				n.keeper.restart(ns, notice.Cursor)
 			}

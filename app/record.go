@@ -50,6 +50,8 @@ type record struct {
 	deleted chan struct{} // closed when an ended session is deleted, isDeleted then; nil before its end
 
 	isDeleted bool
+	// discarded says that whoever has claimed the ended session meanwhile may have it.
+	discarded bool
 }
 
 type recordState uint8
@@ -186,10 +188,26 @@ var nothing = func() chan struct{} {
 	return c
 }()
 
+// Discard says that there is nothing to come back to.
+func (r *record) Discard() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.deleted == nil {
+		r.discarded = true
+		r.end()
+	}
+}
+
 // End says that the client must not come back.
 func (r *record) End() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.discarded = false
+	return r.end()
+}
+
+// end has the session deleted; what it returns is closed then. The caller holds the lock.
+func (r *record) end() <-chan struct{} {
 	if r.deleted != nil {
 		return r.deleted
 	}

@@ -122,7 +122,7 @@ func (r *requests) end(p *pending, cause error) error {
 // answered takes an answer from either lane, or from this node itself.
 func (n *Node) answered(ctx context.Context, ns *namespace, m *domain.Message, id domain.RequestID) {
 	if p, counts := n.requests.answer(id, m); counts {
-		n.observe(ctx, &domain.Answered{Namespace: ns.name, Kind: p.kind, Request: id, From: m.Node})
+		n.observe(ctx, &domain.Answered{Namespace: ns.name, Kind: p.kind, Request: id, From: m.Node, Answer: m.Kind()})
 	}
 }
 
@@ -140,6 +140,11 @@ func (n *Node) ask(
 	ctx context.Context, ns *namespace, p *pending, asked *audience, question func(context.Context) error,
 ) error {
 	start := time.Now()
+	if n.asking != nil {
+		ctx = n.asking.BeginRequest(ctx, domain.RequestBegun{
+			Namespace: ns.name, Kind: p.kind, Request: p.id, Nodes: asked.named, Unnamed: asked.unnamed,
+		})
+	}
 	n.requests.add(p)
 	n.excuse(ns, p, asked)
 	err := question(ctx)

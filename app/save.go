@@ -38,11 +38,19 @@ func (k *keeper) again(records ...*record) {
 	signal(k.changed)
 }
 
+// await puts a record back for the next lease.
+func (k *keeper) await(r *record) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.queue = append(k.queue, r)
+}
+
 // saving is a record on its way into the store.
 type saving struct {
 	record  *record
 	session *domain.Session
 	changes uint64
+	last    bool // it is not tried again if it fails
 	err     error
 }
 
@@ -63,7 +71,11 @@ func (k *keeper) store(ctx context.Context, records []*record) error {
 			at = k.node.placesOf(r.ns)
 			places[r.ns] = at
 		}
-		switch s := k.begin(r, at); {
+		s, lost := k.begin(r, at)
+		if lost != nil {
+			lost()
+		}
+		switch {
 		case s == nil:
 		case s.session == nil:
 			deletes = append(deletes, s)
@@ -98,12 +110,12 @@ func (k *keeper) store(ctx context.Context, records []*record) error {
 }
 
 // remove deletes a session that has ended. When somebody has claimed it meanwhile, its client is on its way back, and an
-// order in the log reaches it wherever it will be (case 15).
+// order in the log reaches it wherever it will be (case 15), unless there is nothing against its coming back.
 func (k *keeper) remove(ctx context.Context, r *record) error {
 	n := k.node
-	err := n.sessions.Delete(ctx, r.id, n.id)
+	err := n.sessions.Delete(ctx, r.id, n.id, k.remember())
 	r.mu.Lock()
-	ordered := r.isDeleted
+	ordered := r.isDeleted || r.discarded
 	r.mu.Unlock()
 	if !errors.Is(err, domain.ErrSessionLost) || ordered {
 		return err
@@ -115,54 +127,59 @@ func (k *keeper) remove(ctx context.Context, r *record) error {
 	return err
 }
 
-// begin takes a record off the list, as it is now; nil when there is nothing to store.
-func (k *keeper) begin(r *record, at places) (s *saving) {
+// begin takes a record off the list, as it is now; nil when there is nothing to store. lost is what is to be told to its
+// holder, nil for nothing.
+func (k *keeper) begin(r *record, at places) (s *saving, lost func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.queued = false
 	defer func() { r.saving = s != nil }()
 	switch r.state {
 	case recordGone, recordLeft:
-		return nil
+		return nil, nil
 	case recordEnded:
-		if r.expired() {
-			_ = r.gone()
-			return nil
-		}
-		return &saving{record: r, changes: r.changes}
+		return &saving{record: r, changes: r.changes, last: r.expired()}, nil
 	case recordAway:
-		if r.outlived() {
+		if r.outlived() || r.missing() && r.unkept() {
 			_ = r.gone()
-			return nil
+			return nil, nil
 		}
 	case recordTaken:
 		if r.outlived() {
 			_ = r.gone()
-			return nil
+			return nil, nil
 		}
 		if r.deleted != nil {
-			return &saving{record: r, changes: r.changes}
+			return &saving{record: r, changes: r.changes}, nil
 		}
-	case recordLive, recordReturning:
+	case recordLive:
+		if !r.missing() {
+			break
+		}
+		switch may, wait := r.mayStoreAnew(&at); {
+		case wait:
+			r.queued = true
+			k.await(r)
+			return nil, nil
+		case !may:
+			return nil, r.taken()
+		}
+	case recordReturning:
 	}
-	r.tried = true
-	return &saving{record: r, changes: r.changes, session: r.session(&at)}
+	s = &saving{record: r, changes: r.changes, session: r.session(&at)}
+	if !r.tried { // it may be stored from now on, whatever becomes of the answer
+		r.tried, r.savedAt, r.keptFor = true, time.Now(), s.session.KeepFor
+	}
+	return s, nil
 }
 
-// forgotten reports whether the store may not have the record any more: it was emptied together with the log, or could
-// not be reached for as long as the record was kept.
-func (r *record) forgotten() bool {
-	return r.state.held() && (r.anew || !r.savedAt.IsZero() && time.Since(r.savedAt) >= r.keptFor)
+// putBack puts a record back on the list, once. The caller holds the record's lock.
+func (k *keeper) putBack(r *record) {
+	if !r.queued {
+		r.queued = true
+		k.again(r)
+	}
 }
-
-// expired reports whether nothing can be stored any more of what was stored once.
-func (r *record) expired() bool {
-	return !r.savedAt.IsZero() && time.Since(r.savedAt) > r.keeper.liveFor
-}
-
-// outlived reports whether a session that is away, or taken, is surely stored as live no more. Before, what is stored
-// would be believed with each new lease, however long the store could not be reached.
-func (r *record) outlived() bool { return time.Since(r.awayAt) >= r.keeper.liveFor }
 
 // end takes note of how a save or a deletion has ended; false when it is tried again.
 func (k *keeper) end(s *saving) (done bool) {
@@ -180,12 +197,8 @@ func (k *keeper) end(s *saving) (done bool) {
 	case r.state == recordGone:
 		return true
 	case errors.Is(s.err, domain.ErrSessionLost) && r.forgotten():
-		// It need not be that somebody else has the session. If so, the next save will be refused as well.
-		r.anew, r.revision, r.savedAt = false, 0, time.Time{}
-		if !r.queued {
-			r.queued = true
-			k.again(r)
-		}
+		r.revision = 0 // it need not be that somebody else has the session
+		k.putBack(r)
 		return true
 	case errors.Is(s.err, domain.ErrSessionLost):
 		if r.state != recordTaken {
@@ -199,11 +212,11 @@ func (k *keeper) end(s *saving) (done bool) {
 	case s.err == nil && s.session == nil:
 		lost = r.gone()
 		return true
+	case s.err != nil && s.last:
+		_ = r.gone()
+		return true
 	case s.err != nil:
-		if !r.queued {
-			r.queued = true
-			k.again(r)
-		}
+		k.putBack(r)
 		return false
 	}
 	r.saved(s.session, s.changes)

@@ -52,7 +52,7 @@ func TestCase15_ADeletedSessionIsNotStoredAnew(t *testing.T) {
 		if me.lost.Load() != 1 {
 			t.Fatal("the owner does not know that somebody has claimed the session")
 		}
-		no(t, store.Delete(t.Context(), me.session, "claimer"))
+		no(t, store.Delete(t.Context(), me.session, "claimer", time.Minute))
 		pass(10 * time.Second)
 		wantOutcome(t, me.recoverAt(is), domain.RecoveryUnknown, "no such session")
 	})

@@ -80,7 +80,7 @@ func overRedis(b *testing.B, on bool, config diagnostics.Config) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		log, channel, observer = tracer.Log(recorder.Log(log)), tracer.Channel(channel), recorder.Observer(tracer.Observer(nil))
+		log, channel, observer = tracer.Log(recorder.Log(log)), tracer.Channel(channel), tracer.Observer(recorder.Observer(nil))
 	}
 	node, err := app.NewNode(log, channel, nil, app.Config{Name: "a", Observer: observer})
 	if err != nil {
@@ -157,7 +157,7 @@ func BenchmarkDecorators(b *testing.B) {
 			}
 			observer := tracer.Observer(nil)
 			if mode.on {
-				observer = recorder.Observer(observer)
+				observer = tracer.Observer(recorder.Observer(nil))
 			}
 			log = tracer.Log(log)
 			if _, err := log.Tail(b.Context(), "", delivering{observer}); err != nil {

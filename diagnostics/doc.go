@@ -8,7 +8,7 @@
 //	tracer, err := tracing.New(tracing.Config{TracerProvider: recorder.Provider(), Node: "chat-1"})
 //	node, err := app.NewNode(tracer.Log(recorder.Log(log)), tracer.Channel(channel), sessions, app.Config{
 //		Name:     "chat-1",
-//		Observer: recorder.Observer(tracer.Observer(nil)),
+//		Observer: tracer.Observer(recorder.Observer(nil)),
 //	})
 //
 // A process that exports spans as well gives its own provider the recorder as a processor, and [Recorder.Sampler].

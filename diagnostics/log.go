@@ -17,6 +17,7 @@ type traffic struct {
 
 	mu      sync.RWMutex
 	streams map[string]*stream
+	lag     ports.Lag // nil where the log cannot tell
 }
 
 // counts are the counters of traffic at a moment.
@@ -32,7 +33,23 @@ func (t *traffic) counts() counts {
 // readers stand. It keeps the contract of ports.Log, and ports.As finds the inner log's abilities through it. Where spans
 // are those of [Recorder.Provider], it must be inside of what traces the log.
 func (r *Recorder) Log(inner ports.Log) ports.Log {
+	if lag, ok := ports.As[ports.Lag](inner); ok {
+		r.traffic.mu.Lock()
+		r.traffic.lag = lag
+		r.traffic.mu.Unlock()
+	}
 	return &countedLog{Log: inner, traffic: &r.traffic}
+}
+
+// entriesBehind is how many entries the slowest reader has still to read.
+func (t *traffic) entriesBehind() (entries int64, known bool) {
+	t.mu.RLock()
+	lag := t.lag
+	t.mu.RUnlock()
+	if lag == nil {
+		return 0, false
+	}
+	return lag.Behind()
 }
 
 type countedLog struct {

@@ -92,7 +92,7 @@ func (c *cluster) add(name string, config diagnostics.Config, sources diagnostic
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	nodeConfig := app.Config{Name: name, Version: "v1", Observer: m.recorder.Observer(tracer.Observer(nil))}
+	nodeConfig := app.Config{Name: name, Version: "v1", Observer: tracer.Observer(m.recorder.Observer(nil))}
 	if sources.Tool {
 		nodeConfig.Capabilities = []string{diagnostics.CapabilityTool}
 	}

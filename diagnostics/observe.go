@@ -15,7 +15,8 @@ import (
 const CapabilityTool = "diagnostics-tool"
 
 // Observer returns an observer that remembers what the core reports, and then tells the given one, which may be nil. What
-// diagnostics cause themselves it passes on to nobody: unanswered questions of theirs, and tools that come and go.
+// diagnostics cause themselves it passes on to nobody: unanswered questions of theirs, and tools that come and go. So a
+// tracer's observer stands around it, not in it.
 func (r *Recorder) Observer(next ports.Observer) ports.Observer {
 	return &observer{recorder: r, next: next}
 }
@@ -106,6 +107,19 @@ func describe(e domain.Event) (Event, string) {
 			Severity: Info, Kind: "transport found", Stream: e.Stream,
 			Text: fmt.Sprintf("This node reads %s again, after %s.", e.Stream, e.Away.Round(100*time.Millisecond)),
 		}, e.Stream
+	case *domain.DrainBegun:
+		return Event{
+			Severity: Info, Kind: "drain begins", Text: "This node begins to leave: it sends its clients elsewhere and takes no new ones.",
+		}, ""
+	case *domain.DrainEnded:
+		if e.Err != nil {
+			return Event{
+				Severity: Warning, Kind: "drain ends", Text: fmt.Sprintf("This node has left after %s, not in good order: %v", e.Took.Round(100*time.Millisecond), e.Err),
+			}, ""
+		}
+		return Event{
+			Severity: Info, Kind: "drain ends", Text: fmt.Sprintf("This node has left in good order, after %s.", e.Took.Round(100*time.Millisecond)),
+		}, ""
 	case *domain.Repeated:
 		return Event{
 			Severity: Info, Kind: "repeat", Stream: e.Stream, Offset: string(e.Offset),

@@ -41,14 +41,20 @@ type tracer struct {
 
 // Start begins a span, or none.
 func (t *tracer) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
-	if !trace.SpanContextFromContext(ctx).IsValid() && (isPassedOver(ctx) || !t.recorder.allow()) {
-		return ctx, noop.Span{}
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		switch {
+		case isPassedOver(ctx):
+			return ctx, noop.Span{}
+		case !t.recorder.allow():
+			return context.WithValue(ctx, passedOver{}, true), noop.Span{} // what follows from it is no trace either
+		}
 	}
 	return t.inner.Start(ctx, name, options...) //nolint:spancheck // whoever has asked for it ends it
 }
 
-// passedOver marks the context of an entry that has none of its own, although a node of ours has published it: that has
-// not chosen it, so nobody else begins a trace for it. What Node.js servers have written begins one here.
+// passedOver marks the context of what was not chosen, and that of an entry that has no trace although a node of ours has
+// published it: that has not chosen it, so nobody else begins a trace for it. What Node.js servers have written begins one
+// here.
 type passedOver struct{}
 
 func isPassedOver(ctx context.Context) bool { return ctx.Value(passedOver{}) != nil }

@@ -116,6 +116,9 @@ type Sample struct {
 	// ever takes; 0 at the log's end. Silent is for how many seconds the log's reader has not been heard, which says
 	// something at least every second while it can read.
 	Lag, Silent float64
+	// Behind is how many entries the slowest reader has still to read, as of its last look at the log; 0 where the
+	// transport cannot tell.
+	Behind float64
 	// Sockets and Rooms are those of this node, without the room that each socket has for itself. Backlog is how much
 	// waits in the node.
 	Sockets, Rooms, Backlog float64
@@ -125,19 +128,19 @@ type Sample struct {
 }
 
 // The names of a sample's values, in the order in which row and sampleOf have them.
-const sampleFields = 14
+const sampleFields = 15
 
 func fieldNames() []string {
 	return []string{
-		"time", "published", "received", "delivered", "bytesOut", "bytesIn", "lag", "silent", "sockets", "rooms", "backlog",
-		"heap", "goroutines", "cpu",
+		"time", "published", "received", "delivered", "bytesOut", "bytesIn", "lag", "silent", "behind", "sockets", "rooms",
+		"backlog", "heap", "goroutines", "cpu",
 	}
 }
 
 func (s *Sample) fields() [sampleFields]*float64 {
 	return [sampleFields]*float64{
-		nil, &s.Published, &s.Received, &s.Delivered, &s.BytesOut, &s.BytesIn, &s.Lag, &s.Silent, &s.Sockets, &s.Rooms,
-		&s.Backlog, &s.Heap, &s.Goroutines, &s.CPU,
+		nil, &s.Published, &s.Received, &s.Delivered, &s.BytesOut, &s.BytesIn, &s.Lag, &s.Silent, &s.Behind, &s.Sockets,
+		&s.Rooms, &s.Backlog, &s.Heap, &s.Goroutines, &s.CPU,
 	}
 }
 

@@ -33,6 +33,9 @@ const (
 	defaultSilence         = 3 * time.Second
 )
 
+// foreignShare is how many spans of traces that were chosen elsewhere are remembered for each of those chosen here, a second.
+const foreignShare = 50
+
 // sampleCount is how many samples are kept, sampleEvery the pause between two: ten minutes.
 const (
 	sampleCount = 600
@@ -46,6 +49,7 @@ type Recorder struct {
 	started   time.Time
 	traceRate float64
 	budget    *rate.Limiter
+	foreign   *rate.Limiter
 	sampling  atomic.Bool
 	skipped   atomic.Uint64
 	resting   atomic.Int64
@@ -87,6 +91,7 @@ func NewRecorder(config Config) *Recorder {
 		traceRate: traceRate,
 		// What comes at once is chosen at once: a second's worth, and a handful at the least.
 		budget:  rate.NewLimiter(rate.Limit(traceRate), max(int(traceRate), 5)),
+		foreign: rate.NewLimiter(rate.Limit(traceRate*foreignShare), max(int(traceRate*foreignShare), 100)),
 		spans:   newSpans(config.Spans, config.SpanBytes),
 		events:  events{limit: config.Events},
 		traffic: traffic{streams: make(map[string]*stream)},

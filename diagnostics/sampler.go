@@ -68,7 +68,10 @@ func (s *sampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingR
 func (s *sampler) choose(origin trace.SpanContext, base sdktrace.SamplingDecision) (chosen bool, mark string) {
 	switch said := origin.TraceState().Get(stateKey); {
 	case said == stateChosen:
-		return s.recorder.traceRate != 0, stateChosen
+		if s.recorder.traceRate != 0 && (!origin.IsRemote() || s.recorder.allowForeign()) {
+			return true, stateChosen
+		}
+		return false, stateChosen
 	case said != "":
 		return false, statePassed
 	case s.allowed && !origin.IsValid():
@@ -105,3 +108,7 @@ func (r *Recorder) allow() bool {
 	r.skipped.Add(1)
 	return false
 }
+
+// allowForeign takes a span out of the budget of those that were chosen elsewhere. It is many times as large, and is there
+// for one case: a client may say that its trace was chosen.
+func (r *Recorder) allowForeign() bool { return r.traceRate < 0 || r.foreign.Allow() }

@@ -21,8 +21,6 @@ type Sources struct {
 	Problem func() error
 	// Draining says that it has announced to leave.
 	Draining func() bool
-	// Namespaces are the names of the namespaces that it has.
-	Namespaces func() []string
 	// Rooms are the rooms of a namespace with the number of their sockets on this node.
 	Rooms func(namespace string) map[string]int
 }
@@ -39,6 +37,9 @@ func (r *Recorder) sample(now time.Time, from *Sources) {
 	readers := r.traffic.readers(now)
 	sample := Sample{
 		Time: At(now), Sockets: call(from.Sockets), Rooms: call(from.RoomCount), Backlog: call(from.Backlog),
+	}
+	if behind, known := r.traffic.entriesBehind(); known {
+		sample.Behind = float64(behind)
 	}
 	for _, reader := range readers {
 		sample.Lag, sample.Silent = max(sample.Lag, reader.Lag), max(sample.Silent, reader.Silent)

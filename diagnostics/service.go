@@ -21,6 +21,8 @@ type Node interface {
 	// Attach gives the node an edge, Open makes it a member of a namespace; both before it runs.
 	Attach(e ports.Edge) error
 	Open(ctx context.Context, namespace string) error
+	// Namespaces are the names of those that the node knows.
+	Namespaces() []string
 	// Nodes are the members of a namespace, NodeCount how many there are with those that have no name.
 	Nodes(namespace string) []domain.Member
 	NodeCount(namespace string) int
@@ -267,12 +269,8 @@ func (s *Service) problems(status *Status) []string {
 }
 
 func (s *Service) namespaces(a *Answer, status *Status) {
-	names := []string{Namespace}
-	if s.sources.Namespaces != nil {
-		names = append(s.sources.Namespaces(), names...)
-		slices.Sort(names)
-		names = slices.Compact(names)
-	}
+	names := s.node.Namespaces()
+	slices.Sort(names)
 	members := 0
 	for i, name := range names {
 		if i == maxNamespaces {

@@ -40,9 +40,32 @@ type MemberChanged struct {
 // Answered says that a node has answered a request of this one.
 type Answered struct {
 	Namespace string
+	// Kind is the request's.
+	Kind    Kind
+	Request RequestID
+	From    NodeID
+	// Answer is what kind of answer it is. A node answers a broadcast with one AckClientCount, and then an Ack for each
+	// of its sockets that has answered; every other request with one answer.
+	Answer Kind
+}
+
+// RequestBegun says that a request of this node is about to be sent: what it asks, the other nodes that are asked by
+// their ids, and how many more who have no name until they answer.
+type RequestBegun struct {
+	Namespace string
 	Kind      Kind
 	Request   RequestID
-	From      NodeID
+	Nodes     []NodeID
+	Unnamed   int
+}
+
+// DrainBegun says that this node has begun to leave.
+type DrainBegun struct{}
+
+// DrainEnded says that this node has left, how long that took from DrainBegun on, and what went wrong.
+type DrainEnded struct {
+	Took time.Duration
+	Err  error
 }
 
 // RequestDone says that a request of this node has ended. Err is nil or a *PartialError.
@@ -104,6 +127,8 @@ func (*Repeated) isEvent()       {}
 func (*MemberChanged) isEvent()  {}
 func (*Answered) isEvent()       {}
 func (*RequestDone) isEvent()    {}
+func (*DrainBegun) isEvent()     {}
+func (*DrainEnded) isEvent()     {}
 func (*Dropped) isEvent()        {}
 func (*RecoveryEnded) isEvent()  {}
 func (*SessionsFailed) isEvent() {}

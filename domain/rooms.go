@@ -106,6 +106,9 @@ func (r *Rooms[S]) Of(s S) []string {
 	return names
 }
 
+// Count is the number of rooms that have a socket.
+func (r *Rooms[S]) Count() int { return len(r.rooms) }
+
 // In reports whether a socket is in a room.
 func (r *Rooms[S]) In(s S, name string) bool {
 	in, ok := r.rooms[name]
@@ -114,9 +117,6 @@ func (r *Rooms[S]) In(s S, name string) bool {
 
 // Len is the number of sockets.
 func (r *Rooms[S]) Len() int { return len(r.all.list) }
-
-// Count is the number of rooms that have a socket.
-func (r *Rooms[S]) Count() int { return len(r.rooms) }
 
 // Size is the number of sockets in a room.
 func (r *Rooms[S]) Size(name string) int {

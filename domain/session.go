@@ -32,7 +32,8 @@ type Session struct {
 	// Away says that the connection was lost at AsOf, or that the client is on its way back. Else the session is live
 	// for as long as its owner's lease, and AsOf can be what the lease says.
 	Away bool
-	// Returning says, of a session that is away, that its client is on its way back on the owner's node.
+	// Returning says, of a session that is away, that its client is on its way back on the owner's node. The save that
+	// takes a session over says so.
 	Returning bool
 	// Epoch is the log's where it is known; positions of another one mean nothing.
 	Epoch Epoch

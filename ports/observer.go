@@ -13,3 +13,10 @@ type Observer interface {
 	// and must not call the node. ctx carries the span of the work that the event belongs to.
 	Observe(ctx context.Context, e domain.Event)
 }
+
+// RequestObserver is an optional ability of an Observer: it stands around the requests of its node.
+type RequestObserver interface {
+	// BeginRequest is told of a request before it is sent. The context that it returns is that of everything that is done
+	// for it, up to the domain.RequestDone with which it ends in any case; it must come from ctx. It must not block.
+	BeginRequest(ctx context.Context, r domain.RequestBegun) context.Context
+}

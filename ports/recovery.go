@@ -10,8 +10,8 @@ import (
 // Session is a socket's session as its node keeps it: what the client can have again when its connection is lost. A
 // node hands it out to its edges; no transport implements it.
 //
-// Join, Leave, SetData, Away and End never block and are stored soon after (within about 50 ms, many together). Join,
-// Leave, Away and End are called in the namespace's order: in a change that the node makes in order, or in Edge.Apply,
+// Join, Leave, SetData, Away, Discard and End never block and are stored soon after (within about 50 ms, many together).
+// Join, Leave, Away, Discard and End are called in the namespace's order: in a change that the node makes in order, or in Edge.Apply,
 // with the position that was passed there.
 type Session interface {
 	// ID is the private id, which is told to this client alone.
@@ -30,6 +30,9 @@ type Session interface {
 	// Away says that the connection was lost at a position, and that the client may come back for the node's
 	// recovery window from now on. Only End has an effect afterwards.
 	Away(at domain.Offset)
+	// Discard says that there is nothing to come back to: who asks for the session gets a new one, unless somebody has
+	// claimed it by then, who may have it. Only End has an effect afterwards.
+	Discard()
 	// End says that the client must not come back. What it returns is closed when the session is deleted, and nobody
 	// can recover it any more, or when a client that is about to has been ordered to disconnect; or, when the store
 	// could not be reached, once its record would have expired or the node has closed. It has no effect on a session

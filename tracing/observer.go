@@ -2,7 +2,7 @@ package tracing
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -22,10 +22,22 @@ type observer struct {
 	next   ports.Observer
 }
 
-var _ ports.Decorator = (*observer)(nil)
+var (
+	_ ports.Decorator       = (*observer)(nil)
+	_ ports.RequestObserver = (*observer)(nil)
+)
 
 // Unwrap returns the next observer; nil if there is none.
 func (o *observer) Unwrap() any { return o.next }
+
+// BeginRequest begins the request's span. It ends with domain.RequestDone.
+func (o *observer) BeginRequest(ctx context.Context, r domain.RequestBegun) context.Context {
+	ctx = o.tracer.beginRequest(ctx, &r)
+	if next, ok := ports.As[ports.RequestObserver](o.next); ok {
+		ctx = next.BeginRequest(ctx, r)
+	}
+	return ctx
+}
 
 // Observe puts e into the trace.
 func (o *observer) Observe(ctx context.Context, e domain.Event) {
@@ -44,7 +56,7 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 	case *domain.Answered:
 		o.answered(ctx, e)
 	case *domain.RequestDone:
-		o.requestDone(ctx, e)
+		o.tracer.requests.done(ctx, e)
 	case *domain.Gap:
 		o.note(ctx, "gap", nil, streamKey.String(e.Stream), messageID(e.Next), lostKey.Int64(int64(e.Lost)))
 	case *domain.Reset:
@@ -67,6 +79,10 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 	case *domain.RecoveryEnded:
 		o.note(ctx, "recovery "+e.Recovery.Outcome.String(), nil,
 			destination(e.Namespace), reasonKey.String(e.Recovery.Reason), replayedKey.Int(e.Replayed))
+	case *domain.DrainBegun:
+		o.note(ctx, "drain begins", nil)
+	case *domain.DrainEnded:
+		o.drained(ctx, e)
 	case *domain.SessionsFailed:
 		o.note(ctx, "sessions failed", e.Err)
 	case *domain.LogTooShort:
@@ -78,35 +94,22 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 	}
 }
 
-// answered makes the span of an answer that came over a lane. A node's answer to itself is an event on the span in
-// which it was given.
+// answered makes the span of an answer that came over a lane, and an event on the request's.
 func (o *observer) answered(ctx context.Context, e *domain.Answered) {
 	if a, ok := answerIn(ctx); ok {
 		a.counts(ctx)
-		return
 	}
-	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		span.AddEvent("answer", trace.WithAttributes(
-			senderKey.String(string(e.From)), conversation(e.Request), kindKey.String(e.Kind.String())))
-	}
+	o.tracer.requests.answered(e)
 }
 
-// requestDone is an event on the span of who asked. Without such a span only a partial result is worth one.
-func (o *observer) requestDone(ctx context.Context, e *domain.RequestDone) {
-	if e.Err == nil && !trace.SpanFromContext(ctx).IsRecording() {
-		return
+// drained is the span of a drain that is over.
+func (o *observer) drained(ctx context.Context, e *domain.DrainEnded) {
+	now := time.Now()
+	_, span := o.tracer.tracer.Start(ctx, "drain", trace.WithTimestamp(now.Add(-e.Took)), trace.WithAttributes(o.tracer.node...))
+	if e.Err != nil {
+		fail(span, e.Err)
 	}
-	attributes := []attribute.KeyValue{
-		destination(e.Namespace), kindKey.String(e.Kind.String()), conversation(e.Request), answersKey.Int(e.Answers),
-	}
-	if partial, ok := errors.AsType[*domain.PartialError](e.Err); ok {
-		missing := make([]string, len(partial.Missing))
-		for i, id := range partial.Missing {
-			missing[i] = string(id)
-		}
-		attributes = append(attributes, missingKey.StringSlice(missing))
-	}
-	o.note(ctx, "request done", e.Err, attributes...)
+	span.End(trace.WithTimestamp(now))
 }
 
 // note is an event on the span of ctx while that goes on, else a short span.

@@ -35,6 +35,18 @@ const (
 	missingKey = attribute.Key("roombus.missing")
 	// replayedKey is how many missed packets a client got that came back.
 	replayedKey = attribute.Key("roombus.recovery.replayed")
+	// unnamedKey is how many nodes without a name did not answer, missingAcksKey how many sockets.
+	unnamedKey     = attribute.Key("roombus.missing.unnamed")
+	missingAcksKey = attribute.Key("roombus.missing.acks")
+	// askedKey is how many nodes were asked.
+	askedKey = attribute.Key("roombus.asked")
+	// callKey is for what of a client the application was called: "connect", "event" or "disconnect".
+	callKey = attribute.Key("roombus.client.call")
+	// roomsKey, exceptKey, eventKey and socketKey are the details.
+	roomsKey  = attribute.Key("roombus.rooms")
+	exceptKey = attribute.Key("roombus.except")
+	eventKey  = attribute.Key("roombus.event.name")
+	socketKey = attribute.Key("roombus.socket.id")
 	// awayKey is for how many seconds nothing could be read.
 	awayKey = attribute.Key("roombus.away")
 	// reasonKey says in a few words why.
@@ -52,18 +64,39 @@ func sending() operation {
 	return operation{"send", semconv.MessagingOperationTypeSend, trace.SpanKindProducer}
 }
 
+// requesting has no type among those of the conventions: it is a send and a receive with a wait between them.
+func requesting() operation {
+	return operation{"request", attribute.KeyValue{}, trace.SpanKindClient}
+}
+
 func processing() operation {
 	return operation{"process", semconv.MessagingOperationTypeProcess, trace.SpanKindConsumer}
 }
 
 // attributes are those that are the same for all messages of a kind.
 func (o operation) attributes(system string, lane lane, kind domain.Kind) []attribute.KeyValue {
-	return []attribute.KeyValue{
+	all := []attribute.KeyValue{
 		semconv.MessagingSystemKey.String(system),
 		semconv.MessagingOperationName(o.name),
-		o.operation,
-		laneKey.String(string(lane)),
 		kindKey.String(kind.String()),
+	}
+	if o.operation.Valid() {
+		all = append(all, o.operation)
+	}
+	if lane != "" {
+		all = append(all, laneKey.String(string(lane)))
+	}
+	return all
+}
+
+// clientAttributes are those of what the application is called for because of a client.
+func clientAttributes(system string, call domain.ClientCallKind) []attribute.KeyValue {
+	return []attribute.KeyValue{
+		semconv.MessagingSystemKey.String(system),
+		semconv.MessagingOperationName(processing().name),
+		processing().operation,
+		laneKey.String(string(clientLane)),
+		callKey.String(call.String()),
 	}
 }
 

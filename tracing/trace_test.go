@@ -2,6 +2,7 @@ package tracing_test
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -188,14 +189,39 @@ func TestRequestsAndAnswersAreOneTrace(t *testing.T) {
 	if got := value(t, answer, "roombus.node.name").AsString(); got != "a" {
 		t.Errorf("the answer was processed on %q, want only on a, which asked", got)
 	}
-	var done int
-	for _, e := range spans.wait(t, "GET /sockets", 1)[0].Events() {
-		if e.Name == "request done" {
-			done++
+	for name, want := range map[string]struct {
+		answers, asked int64
+		events         map[string]int
+	}{
+		// Node a's own answer needs no way, but it is one.
+		"request fetch sockets":    {2, 1, map[string]int{"answer": 2}},
+		"request broadcast":        {5, 1, map[string]int{"answer": 2, "ack": 5}},
+		"request server-side emit": {1, 1, map[string]int{"answer": 1}},
+	} {
+		request := spans.wait(t, name, 1)[0]
+		if request.SpanKind() != trace.SpanKindClient || request.Parent().SpanID() != caller.SpanContext().SpanID() {
+			t.Errorf("%s is a %s span under %s, want a client's under who asked", name, request.SpanKind(), request.Parent().SpanID())
 		}
-	}
-	if done != 3 {
-		t.Errorf("the span of who asked has %d events \"request done\", want 3", done)
+		if got := value(t, request, "roombus.answers").AsInt64(); got != want.answers {
+			t.Errorf("%s says %d answers, want %d", name, got, want.answers)
+		}
+		if got := value(t, request, "roombus.asked").AsInt64(); got != want.asked {
+			t.Errorf("%s says that %d nodes were asked, want %d", name, got, want.asked)
+		}
+		events := make(map[string]int)
+		for _, e := range request.Events() {
+			events[e.Name]++
+		}
+		if !maps.Equal(events, want.events) {
+			t.Errorf("%s has the events %v, want %v", name, events, want.events)
+		}
+		if request.Status().Code == codes.Error {
+			t.Errorf("%s ended with %v", name, request.Status())
+		}
+		sent := spans.named(strings.Replace(name, "request", "send", 1))[0]
+		if sent.Parent().SpanID() != request.SpanContext().SpanID() {
+			t.Errorf("%q does not stand under %q", sent.Name(), name)
+		}
 	}
 }
 
@@ -211,7 +237,7 @@ func TestAPartialAnswerNamesWhoIsMissing(t *testing.T) {
 	if _, partial := errors.AsType[*domain.PartialError](err); !partial {
 		t.Fatalf("fetching sockets ended with %v, want a partial result", err)
 	}
-	done := spans.wait(t, "request done", 1)[0]
+	done := spans.wait(t, "request fetch sockets", 1)[0]
 	missing := value(t, done, "roombus.missing").AsStringSlice()
 	if len(missing) != 1 || missing[0] != string(other.ID()) {
 		t.Errorf("missing are %q, want %q", missing, other.ID())
@@ -324,6 +350,13 @@ func TestGapsResetsAndBadEntriesAreSeen(t *testing.T) {
 		t.Errorf("%d packets were replayed, want 7", got)
 	}
 
+	o.Observe(t.Context(), &domain.DrainBegun{})
+	spans.wait(t, "drain begins", 1)
+	o.Observe(t.Context(), &domain.DrainEnded{Took: time.Minute, Err: errors.New("cut short")})
+	if s := spans.wait(t, "drain", 1)[0]; s.EndTime().Sub(s.StartTime()) != time.Minute || s.Status().Code != codes.Error {
+		t.Errorf("the drain is a span of %s that ends with %v", s.EndTime().Sub(s.StartTime()), s.Status())
+	}
+
 	ctx, work := spans.provider(t).Tracer("test").Start(t.Context(), "work")
 	o.Observe(ctx, events["gap"])
 	work.End()
@@ -335,6 +368,9 @@ func TestGapsResetsAndBadEntriesAreSeen(t *testing.T) {
 func TestAnImpossibleRelationIsRefused(t *testing.T) {
 	if _, err := tracing.New(tracing.Config{Relation: 7}); err == nil {
 		t.Error("New took Relation 7")
+	}
+	if _, err := tracing.New(tracing.Config{Clients: 7}); err == nil {
+		t.Error("New took Clients 7")
 	}
 }
 

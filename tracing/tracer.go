@@ -30,7 +30,33 @@ type Config struct {
 	System string
 	// Node is the name of this node, an attribute of all its spans; default: none.
 	Node string
+	// Details adds to the spans what is personal or of high cardinality: rooms, socket ids and event names, and the words
+	// of errors that the application has returned. Payloads are in no span in any case. Default: they are left out.
+	Details bool
+	// Clients says what becomes of the trace context that a client sends; default: ClientParent.
+	Clients ClientContext
+	// ClientSampled lets clients decide what is recorded: the sampled flag of their context counts, as far as the
+	// provider's sampler goes by it. Anybody could have everything recorded then, so by default the sampler decides as
+	// for a trace that begins here.
+	ClientSampled bool
+	// ClientField is the name of a field in which a client sends the context with an event: of the last argument that is
+	// an object, as text in the form of the header traceparent. It wins over the context of the connection. Default:
+	// events are not searched.
+	ClientField string
 }
+
+// ClientContext is what becomes of the trace context that a client sends: the headers traceparent and tracestate of the
+// request with which its connection began, or, where they are missing, the fields of these names in its auth.
+type ClientContext uint8
+
+const (
+	// ClientParent makes the client's span the parent of what is done for the client.
+	ClientParent ClientContext = iota
+	// ClientLink begins a trace of this node's own for each event, which points at the client's.
+	ClientLink
+	// ClientIgnored does as if clients sent none.
+	ClientIgnored
+)
 
 // Relation is how the processing of a message belongs to its sending.
 type Relation uint8
@@ -53,12 +79,19 @@ type Tracer struct {
 	relation   Relation
 	system     string
 	node       []attribute.KeyValue
+	details    bool
+	clients    clientConfig
+	request    *spans // of requests
+	requests   openRequests
 }
 
 // New returns a tracer.
 func New(config Config) (*Tracer, error) {
 	if config.Relation > Link {
 		return nil, fmt.Errorf("tracing.Config: Relation is %d; it must be Parent or Link", config.Relation)
+	}
+	if config.Clients > ClientIgnored {
+		return nil, fmt.Errorf("tracing.Config: Clients is %d; it must be ClientParent, ClientLink or ClientIgnored", config.Clients)
 	}
 	if config.TracerProvider == nil {
 		config.TracerProvider = otel.GetTracerProvider()
@@ -74,10 +107,13 @@ func New(config Config) (*Tracer, error) {
 		propagator: config.Propagator,
 		relation:   config.Relation,
 		system:     config.System,
+		details:    config.Details,
+		clients:    clientConfig{config.Clients, config.ClientSampled, config.ClientField},
 	}
 	if config.Node != "" {
 		t.node = []attribute.KeyValue{nodeKey.String(config.Node)}
 	}
+	t.request = t.spans(requesting(), "")
 	return t, nil
 }
 
@@ -87,6 +123,7 @@ type lane string
 const (
 	logLane     lane = "log"
 	channelLane lane = "channel"
+	clientLane  lane = "client"
 )
 
 // spans are the beginnings of all spans of one operation on one lane, made once: what does not differ from message to
@@ -121,6 +158,9 @@ func (s *spans) start(ctx context.Context, m *domain.Message, more ...trace.Span
 		span.SetAttributes(destination(m.Namespace), senderKey.String(string(m.Node)))
 		if id := requestOf(m.Body); id != "" {
 			span.SetAttributes(conversation(id))
+		}
+		if s.tracer.details {
+			span.SetAttributes(detailsOf(m.Body)...)
 		}
 	}
 	return ctx, span
@@ -206,5 +246,8 @@ func typeOf(err error) string {
 			return known.name
 		}
 	}
-	return "_OTHER"
+	return otherError
 }
+
+// otherError is what the conventions call an error that has no name.
+const otherError = "_OTHER"

@@ -133,6 +133,14 @@ func (c *Cluster) Reset() {
 	c.wakeTails()
 }
 
+// ForgetSessions empties the session store, as a broker does that comes back without what it had: of what has ended it
+// knows nothing either.
+func (c *Cluster) ForgetSessions() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sessions = newSessionStore()
+}
+
 // Close closes all members. It returns when none of their handlers will be called again.
 func (c *Cluster) Close() error {
 	c.mu.Lock()

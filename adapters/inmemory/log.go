@@ -16,6 +16,11 @@ const replayLimit = 1000
 // memberLog is the cluster's log as a member sees it.
 type memberLog struct{ *Member }
 
+var (
+	_ ports.Log = memberLog{}
+	_ ports.Lag = memberLog{}
+)
+
 // numbering counts a publisher's messages in a stream.
 type numbering struct {
 	last    uint64
@@ -224,4 +229,14 @@ func (l memberLog) Held(ctx context.Context, namespace string) (domain.Held, err
 		return held, fmt.Errorf("look how much of %s is held: %w", namespace, err)
 	}
 	return held, nil
+}
+
+// Behind is how far the member's slowest tail is behind; see ports.Lag.
+func (l memberLog) Behind() (entries int64, known bool) {
+	l.cluster.mu.Lock()
+	defer l.cluster.mu.Unlock()
+	for _, t := range l.tails {
+		entries, known = max(entries, t.behind()), true
+	}
+	return entries, known
 }

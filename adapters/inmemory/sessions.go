@@ -60,9 +60,13 @@ func (ms memberSessions) GiveBack(ctx context.Context, id domain.SessionID, clai
 	})
 }
 
-// Delete removes a session.
-func (ms memberSessions) Delete(ctx context.Context, id domain.SessionID, owner domain.NodeID) error {
-	return ms.do(ctx, "delete", func(store *sessionStore, now time.Time) error { return store.remove(id, owner, now) })
+// Delete ends a session.
+func (ms memberSessions) Delete(
+	ctx context.Context, id domain.SessionID, owner domain.NodeID, remember time.Duration,
+) error {
+	return ms.do(ctx, "delete", func(store *sessionStore, now time.Time) error {
+		return store.remove(id, owner, now, remember)
+	})
 }
 
 func (ms memberSessions) do(
@@ -79,6 +83,7 @@ func (ms memberSessions) do(
 // sessionStore keeps the sessions. The cluster's lock guards it.
 type sessionStore struct {
 	records map[domain.SessionID]*sessionRecord
+	ended   map[domain.SessionID]time.Time // until when it is known
 	leases  map[domain.NodeID]leaseRecord
 	sweepAt time.Time
 }
@@ -98,7 +103,8 @@ type sessionRecord struct {
 
 func newSessionStore() sessionStore {
 	return sessionStore{
-		records: make(map[domain.SessionID]*sessionRecord), leases: make(map[domain.NodeID]leaseRecord),
+		records: make(map[domain.SessionID]*sessionRecord), ended: make(map[domain.SessionID]time.Time),
+		leases: make(map[domain.NodeID]leaseRecord),
 	}
 }
 
@@ -123,7 +129,9 @@ func (st *sessionStore) save(s *domain.Session, now time.Time) error {
 	st.sweep(now)
 	r := st.find(s.ID, now)
 	switch {
-	case r == nil && s.Revision > 1:
+	case now.Before(st.ended[s.ID]):
+		return domain.ErrSessionLost
+	case r == nil && (s.Revision > 1 || s.Returning):
 		return domain.ErrSessionLost
 	case r == nil:
 		r = &sessionRecord{}
@@ -163,15 +171,13 @@ func (st *sessionStore) giveBack(id domain.SessionID, claimer domain.NodeID, now
 	}
 }
 
-func (st *sessionStore) remove(id domain.SessionID, owner domain.NodeID, now time.Time) error {
-	r := st.find(id, now)
-	if r == nil {
-		return nil
-	}
-	if r.owner(now) != owner {
+func (st *sessionStore) remove(id domain.SessionID, owner domain.NodeID, now time.Time, remember time.Duration) error {
+	st.sweep(now)
+	if r := st.find(id, now); r != nil && r.owner(now) != owner {
 		return domain.ErrSessionLost
 	}
 	delete(st.records, id)
+	st.ended[id] = now.Add(remember)
 	return nil
 }
 
@@ -199,6 +205,11 @@ func (st *sessionStore) sweep(now time.Time) {
 	for id, r := range st.records {
 		if r.over(now) {
 			delete(st.records, id)
+		}
+	}
+	for id, until := range st.ended {
+		if !now.Before(until) {
+			delete(st.ended, id)
 		}
 	}
 	for node, r := range st.leases {

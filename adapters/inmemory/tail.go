@@ -25,7 +25,8 @@ type tail struct {
 
 	// The rest is guarded by the cluster's lock.
 	cursors map[*stream]*cursor
-	turn    int // the stream that is looked at first, so that all get their turn
+	turn    int  // the stream that is looked at first, so that all get their turn
+	handing bool // an entry was taken, and its handler has not returned
 }
 
 // cursor is how far a tail has read a stream.
@@ -137,6 +138,7 @@ func (t *tail) next() (*domain.Entry, domain.Notice) {
 	c := t.member.cluster
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	t.handing = false
 	if t.member.held || t.member.frozen {
 		return nil, nil
 	}
@@ -146,7 +148,7 @@ func (t *tail) next() (*domain.Entry, domain.Notice) {
 	for i := range c.order {
 		s := c.order[(t.turn+i)%len(c.order)]
 		if entry, notice := t.read(s); entry != nil || notice != nil {
-			t.turn = (t.turn + i + 1) % len(c.order)
+			t.turn, t.handing = (t.turn+i+1)%len(c.order), entry != nil
 			return entry, notice
 		}
 	}
@@ -158,6 +160,19 @@ func (t *tail) next() (*domain.Entry, domain.Notice) {
 		}
 	}
 	return nil, nil
+}
+
+// behind is how many entries the tail has not taken yet, in all streams. The caller holds the lock.
+func (t *tail) behind() (entries int64) {
+	if t.handing {
+		entries = 1
+	}
+	for s, cur := range t.cursors {
+		if cur.epoch == t.member.cluster.epoch {
+			entries += int64(s.length() - cur.next)
+		}
+	}
+	return entries
 }
 
 // lostOrFound is what is to be said of the connection, one stream at a time. The caller holds the lock.

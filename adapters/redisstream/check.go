@@ -94,7 +94,7 @@ func (t *Transport) checkRights(ctx context.Context) error {
 	}
 	probes = append(probes, []probe{
 		{"EVAL and EXISTS", "", []any{
-			"eval", "return redis.call('EXISTS', unpack(KEYS))", 3, keys.session, keys.claimed, keys.claim,
+			"eval", "return redis.call('EXISTS', unpack(KEYS))", 4, keys.session, keys.claimed, keys.claim, keys.ended,
 		}},
 		{"EVALSHA", "", []any{"evalsha", strings.Repeat("0", 40), 1, keys.session}}, // no script has this sum
 		{"GET", "", []any{"get", keys.session}},

@@ -239,10 +239,44 @@ func TestCase14_NodeJSClaimsASession(t *testing.T) {
 	}
 }
 
+// A Node.js server stores what has ended meanwhile, because it cannot know. Nobody gets it, and nothing is left of it; that
+// it has ended is known for as long as was said, also where Redis has no memory to spare.
+func TestCase15_WhatHasEndedIsNotClaimed(t *testing.T) {
+	server := realredis.Start(t)
+	sessions := open(t, server.Addr(), Config{}).Sessions()
+	ctx := t.Context()
+	s := &domain.Session{ID: "pid", Socket: "sid", Namespace: "/", Owner: "aaaaaaaaaaaaaaaa", Revision: 1, KeepFor: time.Minute}
+	if err := errors.Join(sessions.Save(ctx, []*domain.Session{s})...); err != nil {
+		t.Fatal(err)
+	}
+	value := server.Client().Get(ctx, DefaultSessionKeyPrefix+"pid").Val()
+	server.Client().ConfigSet(ctx, "maxmemory", "1")
+	if err := sessions.Delete(ctx, "pid", "aaaaaaaaaaaaaaaa", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	server.Client().ConfigSet(ctx, "maxmemory", "0")
+	keys := newSessionKeys(DefaultSessionKeyPrefix + "pid")
+	if ttl := server.Client().PTTL(ctx, keys.ended).Val(); ttl <= 59*time.Minute || ttl > time.Hour {
+		t.Errorf("that it has ended is known for %s more", ttl)
+	}
+	if err := server.Client().Set(ctx, keys.session, value, time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(sessions.Save(ctx, []*domain.Session{s})...); !errors.Is(err, domain.ErrSessionLost) {
+		t.Errorf("save: %v, want ErrSessionLost", err)
+	}
+	if got, err := sessions.Claim(ctx, "pid", "bbbbbbbbbbbbbbbb"); !errors.Is(err, domain.ErrNoSession) {
+		t.Errorf("claim: %v, %v, want ErrNoSession", got, err)
+	}
+	if n := server.Client().Exists(ctx, keys.session, keys.claimed, keys.claim).Val(); n != 0 {
+		t.Errorf("%d of its keys are left", n)
+	}
+}
+
 func TestSessionKeysShareASlot(t *testing.T) {
 	for session, want := range map[string]sessionKeys{
-		"sio:session:p":   {"sio:session:p", "{sio:session:p}:claimed", "{sio:session:p}:claim"},
-		"{app}:session:p": {"{app}:session:p", "{app}:session:p:claimed", "{app}:session:p:claim"},
+		"sio:session:p":   {"sio:session:p", "{sio:session:p}:claimed", "{sio:session:p}:claim", "{sio:session:p}:ended"},
+		"{app}:session:p": {"{app}:session:p", "{app}:session:p:claimed", "{app}:session:p:claim", "{app}:session:p:ended"},
 	} {
 		if got := newSessionKeys(session); got != want {
 			t.Errorf("the keys of %s are %+v", session, got)

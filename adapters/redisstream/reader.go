@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,6 +26,9 @@ type reader struct {
 	// ctx ends with the reader; it bounds the making of connections.
 	ctx    context.Context //nolint:containedctx // the reader's own life, not a caller's
 	cancel context.CancelFunc
+
+	// behind is how many entries are still to be handed over, as of the last look.
+	behind atomic.Int64
 
 	mu   sync.Mutex
 	conn *connection // closed to end a read that waits
@@ -169,16 +173,27 @@ func (r *reader) step() error {
 		}
 	}
 	r.full = full
+	left := r.left(info)
 	if len(r.batch.received) > 0 {
+		r.behind.Store(left + int64(len(r.batch.ids)))
 		r.handler.HandleBatch(r.batch.received)
 	}
 	r.place.advance(r.batch.ids)
+	r.behind.Store(left)
 	if !full {
 		r.handler.HandleNotice(&domain.AtTail{
 			Stream: r.place.stream, Cursor: r.place.cursor.offset(), Time: time.Now(), Epoch: r.place.epoch.name(),
 		})
 	}
 	return nil
+}
+
+// left is how many entries the stream has after the batch, as of the read.
+func (r *reader) left(info *streamInfo) int64 {
+	if !r.full || info == nil || !r.place.known {
+		return 0
+	}
+	return max(0, info.added-r.place.count-int64(len(r.batch.ids)))
 }
 
 // tell tells what was found out by comparing places, and what others say of the stream's epoch.

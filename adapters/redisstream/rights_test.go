@@ -46,7 +46,7 @@ func TestMinimalRights(t *testing.T) {
 	if _, err := sessions.Claim(t.Context(), "p", "b"); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(sessions.GiveBack(t.Context(), "p", "b"), sessions.Delete(t.Context(), "p", "a")); err != nil {
+	if err := errors.Join(sessions.GiveBack(t.Context(), "p", "b"), sessions.Delete(t.Context(), "p", "a", time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if err := sessions.Renew(t.Context(), &domain.Lease{Node: "a", KeepFor: time.Minute}); err != nil {

@@ -26,18 +26,18 @@ var _ ports.Sessions = (*Sessions)(nil)
 
 func newSessions(s *servers, config Config) *Sessions { return &Sessions{servers: s, config: config} }
 
-// sessionKeys are the keys of one session: where Node.js looks for it, where it is while somebody has claimed it, and
-// who that is, for as long as the claim holds.
-type sessionKeys struct{ session, claimed, claim string }
+// sessionKeys are the keys of one session: where Node.js looks for it, where it is while somebody has claimed it, who
+// that is, for as long as the claim holds, and that it has ended, for as long as this must be known.
+type sessionKeys struct{ session, claimed, claim, ended string }
 
-// newSessionKeys puts all three into one slot of a Redis Cluster: a key without a hash tag lies where a tag of its
+// newSessionKeys puts all four into one slot of a Redis Cluster: a key without a hash tag lies where a tag of its
 // whole name lies.
 func newSessionKeys(session string) sessionKeys {
 	tag := "{" + session + "}"
 	if open := strings.IndexByte(session, '{'); open >= 0 && strings.IndexByte(session[open:], '}') > 1 {
 		tag = session // it has a tag already
 	}
-	return sessionKeys{session: session, claimed: tag + ":claimed", claim: tag + ":claim"}
+	return sessionKeys{session: session, claimed: tag + ":claimed", claim: tag + ":claim", ended: tag + ":ended"}
 }
 
 // Save stores sessions, in pipelines of up to maxPipelined; see ports.Sessions.
@@ -107,7 +107,13 @@ func saveArgs(session *domain.Session) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []any{string(session.Owner), session.Revision, value, session.KeepFor.Milliseconds(), session.Claim}, nil
+	taking := 0
+	if session.Returning && session.Revision == 1 {
+		taking = 1
+	}
+	return []any{
+		string(session.Owner), session.Revision, value, session.KeepFor.Milliseconds(), session.Claim, taking,
+	}, nil
 }
 
 // Claim takes a session away from its owner; see ports.Sessions. A claim holds for Config.ClaimTimeout.
@@ -138,9 +144,11 @@ func (s *Sessions) GiveBack(ctx context.Context, id domain.SessionID, claimer do
 	return s.outcome("give a session back", answer, err)
 }
 
-// Delete removes a session; see ports.Sessions.
-func (s *Sessions) Delete(ctx context.Context, id domain.SessionID, owner domain.NodeID) error {
-	answer, err := s.run(ctx, deleteScript, id, string(owner))
+// Delete ends a session; see ports.Sessions.
+func (s *Sessions) Delete(
+	ctx context.Context, id domain.SessionID, owner domain.NodeID, remember time.Duration,
+) error {
+	answer, err := s.run(ctx, deleteScript, id, string(owner), remember.Milliseconds())
 	return s.outcome("delete a session", answer, err)
 }
 
@@ -158,7 +166,7 @@ func (s *Sessions) keys(id domain.SessionID) sessionKeys {
 	return newSessionKeys(s.config.SessionKeyPrefix + string(id))
 }
 
-func (k sessionKeys) all() []string { return []string{k.session, k.claimed, k.claim} }
+func (k sessionKeys) all() []string { return []string{k.session, k.claimed, k.claim, k.ended} }
 
 func (s *Sessions) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {

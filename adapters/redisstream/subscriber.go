@@ -39,6 +39,7 @@ var (
 	_ watermill.Tailer   = (*Subscriber)(nil)
 	_ watermill.Replayer = (*Subscriber)(nil)
 	_ watermill.Comparer = (*Subscriber)(nil)
+	_ watermill.Lagger   = (*Subscriber)(nil)
 )
 
 // NewSubscriber makes a subscriber with connections of its own, made with the client's options; see [New].
@@ -127,6 +128,19 @@ func (s *Subscriber) echoesFor(stream string, h watermill.TailHandler) *echoes {
 		return nil
 	}
 	return s.echoes.of(stream)
+}
+
+// Behind is how many entries the tail that is furthest behind has still to hand over; see watermill.Lagger.
+// Subscriptions through Watermill's interface, which go at their handlers' pace, do not count.
+func (s *Subscriber) Behind() (entries int64, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for r := range s.readers {
+		if r.named {
+			entries, known = max(entries, r.behind.Load()), true
+		}
+	}
+	return entries, known
 }
 
 func (s *Subscriber) isClosed() bool {

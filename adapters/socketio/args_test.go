@@ -101,20 +101,22 @@ func TestEmitWithAckArgs(t *testing.T) {
 
 // The official client gives and gets several values.
 func TestInteropSeveralValues(t *testing.T) {
-	node := startCluster(t, 1, socketio.Config{})[0]
-	socketio.OnAck0(node, "pair", func(context.Context, *socketio.Socket) (socketio.Args, error) {
-		return socketio.Args{1, []byte("two")}, nil
+	eachClient(t, func(t *testing.T, version nodejs.ClientVersion) {
+		node := startCluster(t, 1, socketio.Config{})[0]
+		socketio.OnAck0(node, "pair", func(context.Context, *socketio.Socket) (socketio.Args, error) {
+			return socketio.Args{1, []byte("two")}, nil
+		})
+		clients := version.Start(t)
+		alice := clients.Connect("alice", node.url, nodejs.ConnectOptions{})
+		got, err := alice.EmitWithAck(patience, "pair")
+		if err != nil || len(got) != 2 {
+			t.Errorf("the client's callback got %s (%v), want two values", got, err)
+		}
+		alice.Answer("who", "ann", 7)
+		s, _ := node.Socket(domain.SocketID(alice.ID()))
+		name, age, err := socketio.Decode2[string, int](s.Timeout(patience).EmitWithAckArgs(t.Context(), "who"))
+		if err != nil || name != "ann" || age != 7 {
+			t.Errorf("the client answered %q, %d (%v)", name, age, err)
+		}
 	})
-	clients := nodejs.StartClients(t)
-	alice := clients.Connect("alice", node.url, nodejs.ConnectOptions{})
-	got, err := alice.EmitWithAck(patience, "pair")
-	if err != nil || len(got) != 2 {
-		t.Errorf("the client's callback got %s (%v), want two values", got, err)
-	}
-	alice.Answer("who", "ann", 7)
-	s, _ := node.Socket(domain.SocketID(alice.ID()))
-	name, age, err := socketio.Decode2[string, int](s.Timeout(patience).EmitWithAckArgs(t.Context(), "who"))
-	if err != nil || name != "ann" || age != 7 {
-		t.Errorf("the client answered %q, %d (%v)", name, age, err)
-	}
 }

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,8 +23,10 @@ var bundleFiles = []string{
 // asset is a file of the client as it is served.
 type asset struct {
 	content []byte
-	etag    string
+	etag    string // without its quotes
 	mime    string
+	// zipped is the content for who takes it compressed, made when the first one asks.
+	zipped func() []byte
 }
 
 // readBundle reads what a file system has of the client.
@@ -41,7 +45,10 @@ func readBundle(from fs.FS) (map[string]asset, error) {
 				return nil, fmt.Errorf("socketio.Config: Client: %w", err)
 			}
 			sum := sha256.Sum256(content)
-			bundle[name] = asset{content: content, etag: `"` + hex.EncodeToString(sum[:16]) + `"`, mime: mime}
+			bundle[name] = asset{
+				content: content, etag: hex.EncodeToString(sum[:16]), mime: mime,
+				zipped: sync.OnceValue(func() []byte { return zip(content) }),
+			}
 		}
 	}
 	if len(bundle) == 0 {
@@ -54,20 +61,49 @@ func readBundle(from fs.FS) (map[string]asset, error) {
 // serveBundle answers a request for a file of the client, beside the path where clients connect. It reports false when the
 // request is for something else.
 func (io *Server) serveBundle(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return false
-	}
 	folder, name := path.Split(r.URL.Path)
 	a, ok := io.bundle[name]
 	if !ok || !io.answers(folder) {
 		return false
 	}
+	if cors := io.config.Engine.CORS; cors != nil && cors.Apply(w, r) {
+		return true
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
 	header := w.Header()
 	header.Set("Content-Type", a.mime+"; charset=utf-8")
 	header.Set("Cache-Control", "public, max-age=0") // to be asked for again, by its ETag; as in Node.js
-	header.Set("ETag", a.etag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.content))
+	header.Add("Vary", "Accept-Encoding")
+	content, etag := a.content, a.etag
+	if takesGzip(r) {
+		header.Set("Content-Encoding", "gzip")
+		content, etag = a.zipped(), etag+"-gzip" // other bytes need another tag
+	}
+	header.Set("ETag", `"`+etag+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	return true
+}
+
+// takesGzip reports whether the client says that it takes gzip. All browsers do.
+func takesGzip(r *http.Request) bool {
+	for item := range strings.SplitSeq(strings.Join(r.Header["Accept-Encoding"], ","), ",") {
+		coding, weight, _ := strings.Cut(strings.ReplaceAll(item, " ", ""), ";")
+		if strings.EqualFold(coding, "gzip") {
+			return strings.Trim(weight, "q=0.") != "" || weight == ""
+		}
+	}
+	return false
+}
+
+// zip compresses what is sent often and made once. Writing to memory cannot fail.
+func zip(content []byte) []byte {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is one
+	_, _ = w.Write(content)
+	_ = w.Close()
+	return b.Bytes()
 }
 
 // answers reports whether a path, which ends with a slash, is one at which clients connect.

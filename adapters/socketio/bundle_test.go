@@ -1,17 +1,20 @@
 package socketio_test
 
 import (
+	"compress/gzip"
 	"errors"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/roombus/roombus/adapters/inmemory"
 	"github.com/roombus/roombus/adapters/socketio"
+	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/app"
 	"github.com/roombus/roombus/internal/testkit/nodejs"
 )
@@ -29,6 +32,7 @@ func get(t *testing.T, url string, header ...string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.Header.Set("Accept-Encoding", "identity") // what Go's client unpacks by itself cannot be seen
 	for i := 0; i < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
@@ -76,6 +80,38 @@ func TestClientBundle(t *testing.T) {
 			t.Errorf("If-None-Match %s: %d, want %d", header, got.status, want)
 		}
 	}
+	for header, compressed := range map[string]bool{
+		"identity": false, "br": false, "gzip;q=0": false, "gzip; q=0.0, br": false,
+		"gzip": true, "br, gzip": true, "deflate, GZIP;q=0.5": true,
+	} {
+		got := get(t, h.http.URL+"/socket.io/socket.io.min.js", "Accept-Encoding", header)
+		body, tag := got.body, etag
+		if compressed {
+			tag = strings.TrimSuffix(etag, `"`) + `-gzip"`
+			r, err := gzip.NewReader(strings.NewReader(got.body))
+			if err != nil {
+				t.Errorf("Accept-Encoding %q: %v", header, err)
+				continue
+			}
+			unzipped, err := io.ReadAll(r)
+			if err != nil {
+				t.Errorf("Accept-Encoding %q: %v", header, err)
+			}
+			body = string(unzipped)
+		}
+		if body != "the client" || (got.header.Get("Content-Encoding") == "gzip") != compressed ||
+			got.header.Get("ETag") != tag || got.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("Accept-Encoding %q: %q %v", header, body, got.header)
+		}
+	}
+	// Pages of other origins may import the module where they may connect.
+	shared := serve(t, socketio.Config{Client: files, Engine: engineio.Config{CORS: &engineio.CORS{Origins: []string{"https://a.example"}}}})
+	for origin, want := range map[string]string{"https://a.example": "https://a.example", "https://b.example": ""} {
+		got := get(t, shared.http.URL+"/socket.io/socket.io.min.js", "Origin", origin)
+		if got.status != 200 || got.header.Get("Access-Control-Allow-Origin") != want || !slices.Contains(got.header["Vary"], "Origin") {
+			t.Errorf("from %s: %d %v", origin, got.status, got.header)
+		}
+	}
 	without := serve(t, socketio.Config{})
 	if got := get(t, without.http.URL+"/socket.io/socket.io.min.js"); got.status != 404 {
 		t.Errorf("without files: %d", got.status)
@@ -99,53 +135,55 @@ func TestClientBundleThatIsNotThere(t *testing.T) {
 
 // Official clients reach a server behind prefixes, with a path of its own, and beside another server in one process.
 func TestInteropPaths(t *testing.T) {
-	cluster := inmemory.New(inmemory.Config{})
-	t.Cleanup(func() { closing(t, "cluster", cluster.Close) })
-	start := func(config socketio.Config) *socketio.Server {
-		transport := cluster.Member()
-		node, err := app.NewNode(transport.Log(), transport.Channel(), nil, app.Config{})
-		if err != nil {
-			t.Fatal(err)
+	eachClient(t, func(t *testing.T, version nodejs.ClientVersion) {
+		cluster := inmemory.New(inmemory.Config{})
+		t.Cleanup(func() { closing(t, "cluster", cluster.Close) })
+		start := func(config socketio.Config) *socketio.Server {
+			transport := cluster.Member()
+			node, err := app.NewNode(transport.Log(), transport.Channel(), nil, app.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			server, err := socketio.NewServer(node, config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := node.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				closing(t, "server", server.Close)
+				closing(t, "node", node.Close)
+				closing(t, "transport", transport.Close)
+			})
+			return server
 		}
-		server, err := socketio.NewServer(node, config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := node.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			closing(t, "server", server.Close)
-			closing(t, "node", node.Close)
-			closing(t, "transport", transport.Close)
-		})
-		return server
-	}
-	chat, admin := start(socketio.Config{}), start(socketio.Config{Path: "/live/"})
-	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", chat)
-	mux.Handle("/stripped/", http.StripPrefix("/stripped", chat))
-	mux.Handle("/api/v1/socket.io/", chat)
-	mux.Handle("/live/", admin)
-	web := httptest.NewServer(mux)
-	t.Cleanup(web.Close)
+		chat, admin := start(socketio.Config{}), start(socketio.Config{Path: "/live/"})
+		mux := http.NewServeMux()
+		mux.Handle("/socket.io/", chat)
+		mux.Handle("/stripped/", http.StripPrefix("/stripped", chat))
+		mux.Handle("/api/v1/socket.io/", chat)
+		mux.Handle("/live/", admin)
+		web := httptest.NewServer(mux)
+		t.Cleanup(web.Close)
 
-	clients := nodejs.StartClients(t)
-	all := make(map[string]*nodejs.Client)
-	for _, path := range []string{"/socket.io", "/stripped/socket.io", "/api/v1/socket.io", "/live"} {
-		for _, transport := range []string{"polling", "websocket"} {
-			name := transport + " at " + path
-			all[name] = clients.Connect(name, web.URL, nodejs.ConnectOptions{Path: path, Transports: []string{transport}})
+		clients := version.Start(t)
+		all := make(map[string]*nodejs.Client)
+		for _, path := range []string{"/socket.io", "/stripped/socket.io", "/api/v1/socket.io", "/live"} {
+			for _, transport := range []string{"polling", "websocket"} {
+				name := transport + " at " + path
+				all[name] = clients.Connect(name, web.URL, nodejs.ConnectOptions{Path: path, Transports: []string{transport}})
+			}
 		}
-	}
-	if chat.Connections() != 6 || admin.Connections() != 2 {
-		t.Errorf("%d and %d clients, want 6 and 2", chat.Connections(), admin.Connections())
-	}
-	waitForNodes(t, chat.Namespace, 2)
-	if _, err := chat.Emit(t.Context(), "all"); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range all {
-		c.Wait(nodejs.Named("all"))
-	}
+		if chat.Connections() != 6 || admin.Connections() != 2 {
+			t.Errorf("%d and %d clients, want 6 and 2", chat.Connections(), admin.Connections())
+		}
+		waitForNodes(t, chat.Namespace, 2)
+		if _, err := chat.Emit(t.Context(), "all"); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range all {
+			c.Wait(nodejs.Named("all"))
+		}
+	})
 }

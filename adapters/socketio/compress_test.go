@@ -43,22 +43,24 @@ func TestCompress(t *testing.T) {
 // TestDeflateInterop has the official client, which offers permessage-deflate,
 // send and receive what is deflated.
 func TestDeflateInterop(t *testing.T) {
-	nodes := startCluster(t, 1, socketio.Config{Engine: engineio.Config{Deflate: true}})
-	clients := nodejs.StartClients(t)
-	options := nodejs.ConnectOptions{Transports: []string{"websocket"}}
-	plain := options
-	plain.Extra = map[string]any{"perMessageDeflate": false}
-	for name, o := range map[string]nodejs.ConnectOptions{"deflates": options, "does not": plain} {
-		client := clients.Connect(name, nodes[0].url, o)
-		s, ok := nodes[0].Socket(domain.SocketID(client.ID()))
-		if !ok || (len(s.Handshake().Headers["sec-websocket-extensions"]) > 0) != (name == "deflates") {
-			t.Fatalf("%s: unexpected offer, or no socket", name)
-		}
-		for _, value := range []string{"short", strings.Repeat("long and ", 5_000)} {
-			got, err := client.EmitWithAck(patience, "echo", value, nodejs.Binary(value))
-			if err != nil || !strings.HasPrefix(got.String(), `[["`+value+`",{"$bin":"`) {
-				t.Errorf("%s: %.60s (%v)", name, got, err)
+	eachClient(t, func(t *testing.T, version nodejs.ClientVersion) {
+		nodes := startCluster(t, 1, socketio.Config{Engine: engineio.Config{Deflate: true}})
+		clients := version.Start(t)
+		options := nodejs.ConnectOptions{Transports: []string{"websocket"}}
+		plain := options
+		plain.Extra = map[string]any{"perMessageDeflate": false}
+		for name, o := range map[string]nodejs.ConnectOptions{"deflates": options, "does not": plain} {
+			client := clients.Connect(name, nodes[0].url, o)
+			s, ok := nodes[0].Socket(domain.SocketID(client.ID()))
+			if !ok || (len(s.Handshake().Headers["sec-websocket-extensions"]) > 0) != (name == "deflates") {
+				t.Fatalf("%s: unexpected offer, or no socket", name)
+			}
+			for _, value := range []string{"short", strings.Repeat("long and ", 5_000)} {
+				got, err := client.EmitWithAck(patience, "echo", value, nodejs.Binary(value))
+				if err != nil || !strings.HasPrefix(got.String(), `[["`+value+`",{"$bin":"`) {
+					t.Errorf("%s: %.60s (%v)", name, got, err)
+				}
 			}
 		}
-	}
+	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/adapters/socketio/parser"
+	"github.com/roombus/roombus/ports"
 )
 
 // Config is what a server can be told. The zero Config works, with the settings of socket.io of Node.js.
@@ -18,8 +19,9 @@ type Config struct {
 	// Path is how the path of a request must end to be answered, whatever the prefix; others get 404. The final
 	// slash may be missing in a request. "/" answers all. Default: "/socket.io/", where the official clients look.
 	Path string
-	// Client has the files of the official client, to be served beside Path as Node.js does: /socket.io/socket.io.js,
-	// socket.io.min.js, socket.io.esm.min.js, socket.io.msgpack.min.js and their source maps, those that are there. It is the
+	// Client has the files of the official client, to be served beside Path as Node.js does, compressed with gzip for who
+	// takes that: /socket.io/socket.io.js, socket.io.min.js, socket.io.esm.min.js, socket.io.msgpack.min.js (whose parser
+	// the server does not have) and their source maps, those that are there. It is the
 	// folder client-dist of the npm package socket.io, as os.DirFS or embed.FS. They are read once, by NewServer. Default:
 	// none are served.
 	Client fs.FS
@@ -42,6 +44,10 @@ type Config struct {
 	// at the same time from many goroutines. Default: the default logger of log/slog gets it,
 	// as a warning where a client is to blame, else as an error.
 	OnError func(ctx context.Context, f Failure)
+	// Interceptor, if set, stands around what the application is called for because of a client: its connecting, its
+	// events, its end where there are disconnect handlers. tracing has one. Default: nothing stands there, and costs
+	// nothing.
+	Interceptor ports.Interceptor
 	// Recovery is how clients that come back after a lost connection are treated.
 	Recovery RecoveryConfig
 	// RateLimit bounds the events that clients send. Default: no bound.

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/adapters/socketio/parser"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // connection is a client: one Engine.IO connection, with a socket for each namespace that the client has joined. It is
@@ -54,6 +56,15 @@ func (c *connection) Message(data []byte, binary bool) {
 		c.close(ReasonParseError, err)
 	case complete:
 		c.packet(p)
+	}
+}
+
+// Upgraded is told that the connection is a WebSocket now.
+func (c *connection) Upgraded() {
+	for _, s := range c.all() {
+		if len(s.ns.reg.upgrade.All()) > 0 {
+			s.jobs.Offer(&c.server.running, math.MaxInt, handlers.Job{Do: s.upgraded}) // it comes but once
+		}
 	}
 }
 
@@ -111,7 +122,7 @@ func (c *connection) connect(namespace string, auth domain.Value) {
 	}
 	s := newSocket(c, ns, auth)
 	if c.add(s) {
-		s.jobs.submit(&c.server.running, bounds{jobs: 1}, c.engine.Done(), job{do: s.connect})
+		s.jobs.Submit(&c.server.running, handlers.Bounds{Jobs: 1}, c.engine.Done(), handlers.Job{Do: s.connect})
 	} else {
 		ns.release()
 	}

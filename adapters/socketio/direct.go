@@ -153,7 +153,7 @@ func (o DirectOperator) Except(rooms ...string) BroadcastOperator {
 
 // Broadcast begins an operation on all sockets but this one.
 func (o DirectOperator) Broadcast() BroadcastOperator {
-	return BroadcastOperator{ns: o.s.ns, by: o.s, target: domain.Target{Except: []string{string(o.s.id)}, Flags: o.flags}}
+	return BroadcastOperator{ns: o.s.ns, by: o.s, selection: selection{target: domain.Target{Except: []string{string(o.s.id)}, Flags: o.flags}}}
 }
 
 // Local begins an operation on the sockets of this node but this one.

@@ -1,11 +1,13 @@
 package socketio
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // What happens on a socket's executor: the connecting, the client's events, the end.
@@ -16,48 +18,67 @@ func (s *Socket) connect() {
 	if s.state.Load() != stateConnecting {
 		return // gone before it began
 	}
-	if err := s.ns.server.node.Open(s.ctx, s.ns.name); err != nil {
-		s.refuse(err)
-		return
+	ctx, end := s.begin(s.ctx, domain.ClientConnect, domain.Packet{})
+	end(s.connectIn(ctx))
+}
+
+// begin lets the interceptor stand around what follows, if there is one.
+func (s *Socket) begin(ctx context.Context, kind domain.ClientCallKind, event domain.Packet) (context.Context, func(error)) {
+	if between := s.ns.server.config.Interceptor; between != nil {
+		return between.Begin(ctx, domain.ClientCall{Kind: kind, Namespace: s.ns.name, Socket: s.id, Event: event})
 	}
-	back := s.comeBack()
+	return ctx, noEnd
+}
+
+func noEnd(error) {}
+
+// connectIn connects, or refuses; the error is the first that happened.
+func (s *Socket) connectIn(ctx context.Context) (first error) {
+	if err := s.ns.server.node.Open(ctx, s.ns.name); err != nil {
+		s.refuse(ctx, err)
+		return err
+	}
+	back := s.comeBack(ctx)
 	if back != nil {
 		defer back.Abandon() // unless it has entered
 	}
-	if err := s.admission(); err != nil {
-		s.refuse(err)
-		return
+	if err := s.admission(ctx); err != nil {
+		s.refuse(ctx, err)
+		return err
 	}
-	handlers := list(s.ns.reg, &s.ns.reg.connect)
+	greet := s.ns.reg.connect.All()
 	if s.recovery != nil {
-		s.recovery.begun = back != nil || len(handlers) == 0
+		s.recovery.begun = back != nil || len(greet) == 0
 	}
 	if back != nil {
-		if !s.catchUp(back) {
-			return
+		if !s.catchUp(ctx, back) {
+			return nil
 		}
-	} else if !s.enterInOrder() {
-		return
+	} else if !s.enterInOrder(ctx) {
+		return nil
 	}
-	for _, handle := range handlers {
-		s.failed("connect", guarded(func() error { return handle(s.ctx, s) }))
+	for _, handle := range greet {
+		err := handlers.Guarded(func() error { return handle(ctx, s) })
+		s.failed(ctx, "connect", err)
+		first = cmp.Or(first, err)
 	}
 	s.begun()
+	return first
 }
 
 // enterInOrder makes the socket a member of its namespace at its place in it. It reports false when it is gone.
-func (s *Socket) enterInOrder() bool {
+func (s *Socket) enterInOrder(ctx context.Context) bool {
 	entered := false
-	err := s.ns.inOrder(s.ctx, func(at domain.Offset) { entered = s.enter(at) })
+	err := s.ns.inOrder(ctx, func(at domain.Offset) { entered = s.enter(at) })
 	return err == nil && entered
 }
 
 // admission is the first error of what has to be before a socket is connected.
-func (s *Socket) admission() error {
+func (s *Socket) admission(ctx context.Context) error {
 	if s.Recovered() {
 		config := &s.ns.server.config.Recovery
 		if config.Authorize != nil {
-			if err := guarded(func() error { return config.Authorize(s.ctx, s) }); err != nil {
+			if err := handlers.Guarded(func() error { return config.Authorize(ctx, s) }); err != nil {
 				return err
 			}
 		}
@@ -65,8 +86,8 @@ func (s *Socket) admission() error {
 			return nil
 		}
 	}
-	for _, handle := range list(s.ns.reg, &s.ns.reg.middleware) {
-		if err := guarded(func() error { return handle(s.ctx, s) }); err != nil {
+	for _, handle := range s.ns.reg.middleware.All() {
+		if err := handlers.Guarded(func() error { return handle(ctx, s) }); err != nil {
 			return err
 		}
 	}
@@ -74,7 +95,7 @@ func (s *Socket) admission() error {
 }
 
 // refuse tells the client that it cannot connect, unless it has gone away or tries again already.
-func (s *Socket) refuse(err error) {
+func (s *Socket) refuse(ctx context.Context, err error) {
 	// It ends before it is forgotten: a client that tries again in between finds it, and nothing more is said for it.
 	ended := s.end(ReasonServerDisconnect, err, lost)
 	s.conn.forget(s)
@@ -82,7 +103,7 @@ func (s *Socket) refuse(err error) {
 		return
 	}
 	if !isFor[*ConnectError](err) {
-		s.failed("connect", err)
+		s.failed(ctx, "connect", err)
 	}
 	s.ns.server.counters.refused.Add(1)
 	s.write(connectErrorFrame(s.ns.name, err))
@@ -91,51 +112,64 @@ func (s *Socket) refuse(err error) {
 // handle calls the handlers of an event and acknowledges it if the client wants that.
 func (s *Socket) handle(p parser.Packet) {
 	event := p.Event()
-	for _, handle := range list(s.ns.reg, &s.ns.reg.anyEvent) {
-		s.failed(event.Event(), guarded(func() error { handle(s.ctx, s, event); return nil }))
+	ctx, end := s.begin(s.ctx, domain.ClientEvent, event)
+	var o handlers.Outcome
+	defer func() { end(o.Err) }()
+	for _, handle := range s.ns.reg.anyEvent.All() {
+		s.failed(ctx, event.Event(), handlers.Guarded(func() error { handle(ctx, s, event); return nil }))
 	}
-	o := s.answer(event, p.HasID)
+	o = s.answer(ctx, event, p.HasID)
 	if !p.HasID {
 		return
 	}
-	f, err := ackFrame(s.ns.name, p.ID, o.answer())
+	f, err := ackFrame(s.ns.name, p.ID, o.Answer(publicText))
 	if err != nil {
-		s.failed(event.Event(), err)
-		f, _ = ackFrame(s.ns.name, p.ID, Args{errorValue(internalError)}) // has no part that could fail
+		s.failed(ctx, event.Event(), err)
+		f, _ = ackFrame(s.ns.name, p.ID, Args{handlers.ErrorValue(handlers.InternalError)}) // has no part that could fail
 	}
 	s.send(f)
 }
 
 // answer asks the middleware and calls the handlers of an event. Errors that are for the client alone are told to it, if
 // it wants an ack, and otherwise, like all others, to the application.
-func (s *Socket) answer(event domain.Packet, wanted bool) (o outcome) {
+func (s *Socket) answer(ctx context.Context, event domain.Packet, wanted bool) (o handlers.Outcome) {
 	tell := func(err error) {
 		if !wanted || !isFor[*ClientError](err) {
-			s.failed(event.Event(), err)
+			s.failed(ctx, event.Event(), err)
 		}
 	}
-	for _, ask := range list(s.ns.reg, &s.ns.reg.eventMiddleware) {
-		if o.err = guarded(func() error { return ask(s.ctx, s, event) }); o.err != nil {
-			tell(o.err)
+	for _, ask := range s.ns.reg.eventMiddleware.All() {
+		if o.Err = handlers.Guarded(func() error { return ask(ctx, s, event) }); o.Err != nil {
+			tell(o.Err)
 			return o
 		}
 	}
 	called := false
-	for _, handle := range s.ns.reg.forEvent(event.Event()) {
-		var r reply
-		err := guarded(func() (err error) { r, err = handle(s.ctx, s, event); return err })
+	for _, handle := range s.ns.reg.events.Of(event.Event()) {
+		var r handlers.Reply
+		err := handlers.Guarded(func() (err error) { r, err = handle(ctx, s, event); return err })
 		if errors.Is(err, errSpent) {
 			continue
 		}
 		called = true
-		o.add(r, err)
+		o.Add(r, err)
 		tell(err)
 	}
 	if !called {
-		o.err = ErrUnknownEvent
-		s.failed(event.Event(), o.err)
+		o.Err = ErrUnknownEvent
+		s.failed(ctx, event.Event(), o.Err)
 	}
 	return o
+}
+
+// upgraded calls the upgrade handlers.
+func (s *Socket) upgraded() {
+	if !s.Connected() {
+		return // it was refused, or is gone
+	}
+	for _, handle := range s.ns.reg.upgrade.All() {
+		s.failed(s.ctx, "upgrade", handlers.Guarded(func() error { handle(s.ctx, s); return nil }))
+	}
 }
 
 // farewells ends the handlers' context and calls the disconnect handlers: when a socket whose client must not come back
@@ -149,17 +183,24 @@ func (s *Socket) farewells() {
 	grace.Stop()
 	s.cancel()
 	_ = s.forgotten(context.Background()) // its error says that the time is over: the session will be deleted, later
-	ctx, cancel := context.WithTimeout(context.Background(), s.ns.server.config.HandlerGrace)
-	defer cancel()
-	for _, handle := range list(s.ns.reg, &s.ns.reg.disconnect) {
-		s.failedIn(ctx, "disconnect", guarded(func() error { handle(ctx, s, reason); return nil }))
+	farewell := s.ns.reg.disconnect.All()
+	if len(farewell) == 0 {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), s.ns.server.config.HandlerGrace)
+	defer cancel()
+	ctx, end := s.begin(ctx, domain.ClientDisconnect, domain.Packet{})
+	var first error
+	for _, handle := range farewell {
+		err := handlers.Guarded(func() error { handle(ctx, s, reason); return nil })
+		s.failed(ctx, "disconnect", err)
+		first = cmp.Or(first, err)
+	}
+	end(first)
 }
 
 // failed tells the application of an error, if it is one.
-func (s *Socket) failed(event string, err error) { s.failedIn(s.ctx, event, err) }
-
-func (s *Socket) failedIn(ctx context.Context, event string, err error) {
+func (s *Socket) failed(ctx context.Context, event string, err error) {
 	if err != nil {
 		s.ns.server.fail(ctx, Failure{Namespace: s.ns.name, Socket: s, Event: event, Err: err})
 	}
@@ -172,9 +213,9 @@ func (s *Socket) receive(p parser.Packet) {
 			return
 		}
 		config := &s.ns.server.config
-		s.jobs.submit(
-			&s.ns.server.running, bounds{jobs: config.HandlerQueue, bytes: config.HandlerQueueBytes},
-			s.conn.engine.Done(), job{do: func() { s.handle(p) }, bytes: sizeOf(p.Payload)},
+		s.jobs.Submit(
+			&s.ns.server.running, handlers.Bounds{Jobs: config.HandlerQueue, Bytes: config.HandlerQueueBytes},
+			s.conn.engine.Done(), handlers.Job{Do: func() { s.handle(p) }, Bytes: p.Payload.Size()},
 		)
 		return
 	}
@@ -184,13 +225,4 @@ func (s *Socket) receive(p parser.Packet) {
 	// An ack does not stand in line with the events: one of their handlers may be waiting for it.
 	args, _ := p.Payload.Elements() // the parser has seen to it that it is an array, or nothing
 	s.acks.answered(p.ID, args)
-}
-
-// sizeOf is how many bytes a payload is.
-func sizeOf(v domain.Value) int {
-	size := len(v.JSON())
-	for _, attachment := range v.Attachments() {
-		size += len(attachment)
-	}
-	return size
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // edge is the server as its node sees it: a ports.Edge.
@@ -159,12 +160,12 @@ func (e edge) Sockets(_ context.Context, namespace string, t *domain.Target) []d
 
 // ServerSideEmit calls the handlers of an event from another node and replies for them.
 func (e edge) ServerSideEmit(ctx context.Context, namespace string, p domain.Packet, reply func(domain.Value)) {
-	var o outcome
+	var o handlers.Outcome
 	if ns, ok := e.server.lookup(namespace); ok {
 		o = ns.handleServerSide(ctx, p)
 	}
 	if reply != nil {
-		reply(serverAnswer(o.answer()))
+		reply(serverAnswer(o.Answer(publicText)))
 	}
 }
 
@@ -179,15 +180,15 @@ func serverAnswer(args Args) domain.Value {
 	return domain.Value{}
 }
 
-func (ns *Namespace) handleServerSide(ctx context.Context, p domain.Packet) outcome {
-	var o outcome
-	for _, handle := range ns.reg.forServerSide(p.Event()) {
-		var r reply
-		err := guarded(func() (err error) { r, err = handle(ctx, p); return err })
+func (ns *Namespace) handleServerSide(ctx context.Context, p domain.Packet) handlers.Outcome {
+	var o handlers.Outcome
+	for _, handle := range ns.reg.serverSide.Of(p.Event()) {
+		var r handlers.Reply
+		err := handlers.Guarded(func() (err error) { r, err = handle(ctx, p); return err })
 		if errors.Is(err, errSpent) {
 			continue
 		}
-		o.add(r, err)
+		o.Add(r, err)
 		if err != nil {
 			ns.server.fail(ctx, Failure{Namespace: ns.name, Event: p.Event(), Err: err})
 		}

@@ -3,7 +3,6 @@ package socketio
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/roombus/roombus/domain"
@@ -26,10 +25,9 @@ type publisher interface {
 //	io, err := socketio.NewEmitter(emitter)
 //	at, err := io.To("lobby").Emit(ctx, "news", story)
 type Emitter struct {
+	selection
 	by        publisher
 	namespace string
-	target    domain.Target
-	noRooms   bool
 }
 
 // NewEmitter returns an emitter for all sockets of the default namespace "/".
@@ -50,8 +48,7 @@ func (e Emitter) Of(namespace string) Emitter {
 
 // To limits the operation to sockets that are in one of these rooms, or of those named before.
 func (e Emitter) To(rooms ...string) Emitter {
-	e.target.Rooms = slices.Concat(e.target.Rooms, rooms)
-	e.noRooms = len(e.target.Rooms) == 0
+	e.selection = e.to(rooms)
 	return e
 }
 
@@ -60,28 +57,25 @@ func (e Emitter) In(rooms ...string) Emitter { return e.To(rooms...) }
 
 // Except takes out the sockets that are in one of these rooms. A socket's id is a room of its own.
 func (e Emitter) Except(rooms ...string) Emitter {
-	e.target.Except = slices.Concat(e.target.Except, rooms)
+	e.selection = e.except(rooms)
 	return e
 }
 
 // Volatile lets the packet be dropped where a client is not ready for it. It is never retried and never recovered.
 func (e Emitter) Volatile() Emitter {
-	e.target.Flags.Volatile = true
+	e.selection = e.volatile()
 	return e
 }
 
 // Compress asks for, or forbids, the compression of the packet. See engineio.Config for what is compressed.
 func (e Emitter) Compress(on bool) Emitter {
-	e.target.Flags.Compress = compression(on)
+	e.selection = e.compress(on)
 	return e
 }
 
 // Emit sends an event. See [BroadcastOperator.Emit].
 func (e Emitter) Emit(ctx context.Context, event string, args ...any) (domain.Offset, error) {
-	if e.noRooms {
-		return "", ErrNoRooms
-	}
-	p, err := payload.MarshalEvent(event, args...)
+	p, err := e.packet(event, args)
 	if err != nil {
 		return "", err
 	}
@@ -105,8 +99,8 @@ func (e Emitter) DisconnectSockets(ctx context.Context, closeConnections bool) (
 }
 
 func (e Emitter) operate(ctx context.Context, op domain.RoomOperation) (domain.Offset, error) {
-	if e.noRooms {
-		return "", ErrNoRooms
+	if err := e.check(); err != nil {
+		return "", err
 	}
 	return e.by.Operate(ctx, e.namespace, op)
 }

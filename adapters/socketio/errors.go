@@ -2,7 +2,8 @@ package socketio
 
 import (
 	"errors"
-	"fmt"
+
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 var (
@@ -48,44 +49,14 @@ func (e *ConnectError) Error() string { return e.Message }
 // ClientError is what a handler returns for an error whose text the client may see: the ack is answered with
 // {"error": Message}. Of all other errors the client sees "internal error". Errors that wrap a ClientError count as
 // one; the client sees the inner text alone.
-type ClientError struct {
-	Message string
-}
-
-// Error returns the message.
-func (e *ClientError) Error() string { return e.Message }
+type ClientError = handlers.PublicError
 
 // ArgumentError says that the arguments of an event did not have the shape that the handler wants. The handler was
 // not called. It names the argument, what was expected and what was found, and never quotes it.
-type ArgumentError struct {
-	Event string
-	Err   error
-}
+type ArgumentError = handlers.ArgumentError
 
-// Error names the event and what was wrong.
-func (e *ArgumentError) Error() string { return fmt.Sprintf("event %q: %v", e.Event, e.Err) }
-
-// Unwrap returns Err.
-func (e *ArgumentError) Unwrap() error { return e.Err }
-
-// PanicError says that a handler panicked. Its socket goes on.
-type PanicError struct {
-	// Value is what panic was called with.
-	Value any
-	// Stack is the stack of the goroutine, as text.
-	Stack []byte
-}
-
-// Error says what the panic was.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
-
-// Unwrap returns the value if it is an error.
-func (e *PanicError) Unwrap() error {
-	if err, ok := e.Value.(error); ok {
-		return err
-	}
-	return nil
-}
+// PanicError says that a handler panicked. Its socket goes on. It has the panic's Value and the goroutine's Stack.
+type PanicError = handlers.PanicError
 
 // Failure is what Config.OnError is told.
 type Failure struct {
@@ -93,8 +64,20 @@ type Failure struct {
 	Namespace string
 	// Socket is whose packet or connection it was; nil for a server-side emit and for a namespace as a whole.
 	Socket *Socket
-	// Event is the event whose handler failed, or "connect" or "disconnect".
+	// Event is the event whose handler failed, or "connect", "upgrade" or "disconnect".
 	Event string
 	// Err is what a handler returned; or an *ArgumentError, a *PanicError, or ErrUnknownEvent.
 	Err error
+}
+
+// publicText is what others may know of an error.
+func publicText(err error) string {
+	switch {
+	case errors.Is(err, ErrUnknownEvent):
+		return "unknown event"
+	case errors.Is(err, ErrRateLimited):
+		return "rate limit exceeded"
+	default:
+		return handlers.PublicText(err)
+	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/roombus/roombus/domain"
-	"github.com/roombus/roombus/internal/payload"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // On has a function called for each event of that name that a client sends, with the event's argument decoded into A as
@@ -20,44 +20,29 @@ import (
 // "internal error"}, and Config.OnError gets the error; after a *ClientError it is {"error": …} with its text. So it is
 // after a panic, which costs nothing but the event. ctx ends when the socket is gone; see the package's documentation.
 func On[A any](to Registrar, event string, handle func(ctx context.Context, s *Socket, arg A) error) {
-	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
-		var a A
-		if err := arguments(p, &a); err != nil {
-			return reply{}, err
-		}
-		return reply{}, handle(ctx, s, a)
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (handlers.Reply, error) {
+		return handlers.Tell1(p, func(a A) error { return handle(ctx, s, a) })
 	})
 }
 
 // On0 is On for an event without arguments.
 func On0(to Registrar, event string, handle func(ctx context.Context, s *Socket) error) {
-	to.on(event, func(ctx context.Context, s *Socket, _ domain.Packet) (reply, error) {
-		return reply{}, handle(ctx, s)
+	to.on(event, func(ctx context.Context, s *Socket, _ domain.Packet) (handlers.Reply, error) {
+		return handlers.Reply{}, handle(ctx, s)
 	})
 }
 
 // On2 is On for an event with two arguments.
 func On2[A, B any](to Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B) error) {
-	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
-		var a A
-		var b B
-		if err := arguments(p, &a, &b); err != nil {
-			return reply{}, err
-		}
-		return reply{}, handle(ctx, s, a, b)
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (handlers.Reply, error) {
+		return handlers.Tell2(p, func(a A, b B) error { return handle(ctx, s, a, b) })
 	})
 }
 
 // On3 is On for an event with three arguments.
 func On3[A, B, C any](to Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B, c C) error) {
-	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
-		var a A
-		var b B
-		var c C
-		if err := arguments(p, &a, &b, &c); err != nil {
-			return reply{}, err
-		}
-		return reply{}, handle(ctx, s, a, b, c)
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (handlers.Reply, error) {
+		return handlers.Tell3(p, func(a A, b B, c C) error { return handle(ctx, s, a, b, c) })
 	})
 }
 
@@ -65,31 +50,22 @@ func On3[A, B, C any](to Registrar, event string, handle func(ctx context.Contex
 // argument of the client's callback; [Args] are several. A client that asked for no ack gets none. With several functions
 // for an event the first reply counts.
 func OnAck[A, R any](to Registrar, event string, handle func(ctx context.Context, s *Socket, arg A) (R, error)) {
-	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
-		var a A
-		if err := arguments(p, &a); err != nil {
-			return reply{}, err
-		}
-		return replied(handle(ctx, s, a))
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (handlers.Reply, error) {
+		return handlers.Ask1(p, func(a A) (R, error) { return handle(ctx, s, a) })
 	})
 }
 
 // OnAck0 is OnAck for an event without arguments.
 func OnAck0[R any](to Registrar, event string, handle func(ctx context.Context, s *Socket) (R, error)) {
-	to.on(event, func(ctx context.Context, s *Socket, _ domain.Packet) (reply, error) {
-		return replied(handle(ctx, s))
+	to.on(event, func(ctx context.Context, s *Socket, _ domain.Packet) (handlers.Reply, error) {
+		return handlers.Ask0(func() (R, error) { return handle(ctx, s) })
 	})
 }
 
 // OnAck2 is OnAck for an event with two arguments.
 func OnAck2[A, B, R any](to Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B) (R, error)) {
-	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
-		var a A
-		var b B
-		if err := arguments(p, &a, &b); err != nil {
-			return reply{}, err
-		}
-		return replied(handle(ctx, s, a, b))
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (handlers.Reply, error) {
+		return handlers.Ask2(p, func(a A, b B) (R, error) { return handle(ctx, s, a, b) })
 	})
 }
 
@@ -97,14 +73,8 @@ func OnAck2[A, B, R any](to Registrar, event string, handle func(ctx context.Con
 func OnAck3[A, B, C, R any](
 	to Registrar, event string, handle func(ctx context.Context, s *Socket, a A, b B, c C) (R, error),
 ) {
-	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (reply, error) {
-		var a A
-		var b B
-		var c C
-		if err := arguments(p, &a, &b, &c); err != nil {
-			return reply{}, err
-		}
-		return replied(handle(ctx, s, a, b, c))
+	to.on(event, func(ctx context.Context, s *Socket, p domain.Packet) (handlers.Reply, error) {
+		return handlers.Ask3(p, func(a A, b B, c C) (R, error) { return handle(ctx, s, a, b, c) })
 	})
 }
 
@@ -112,106 +82,49 @@ func OnAck3[A, B, C, R any](
 // for arguments and errors are those of On. The functions of a node are called one at a time, in the order in which the
 // events came.
 func OnServerSide[A any](to Registrar, event string, handle func(ctx context.Context, arg A) error) {
-	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
-		var a A
-		if err := arguments(p, &a); err != nil {
-			return reply{}, err
-		}
-		return reply{}, handle(ctx, a)
+	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (handlers.Reply, error) {
+		return handlers.Tell1(p, func(a A) error { return handle(ctx, a) })
 	})
 }
 
 // OnServerSide0 is OnServerSide for an event without arguments.
 func OnServerSide0(to Registrar, event string, handle func(ctx context.Context) error) {
-	to.onServerSide(event, func(ctx context.Context, _ domain.Packet) (reply, error) {
-		return reply{}, handle(ctx)
+	to.onServerSide(event, func(ctx context.Context, _ domain.Packet) (handlers.Reply, error) {
+		return handlers.Reply{}, handle(ctx)
 	})
 }
 
 // OnServerSide2 is OnServerSide for an event with two arguments.
 func OnServerSide2[A, B any](to Registrar, event string, handle func(ctx context.Context, a A, b B) error) {
-	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
-		var a A
-		var b B
-		if err := arguments(p, &a, &b); err != nil {
-			return reply{}, err
-		}
-		return reply{}, handle(ctx, a, b)
+	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (handlers.Reply, error) {
+		return handlers.Tell2(p, func(a A, b B) error { return handle(ctx, a, b) })
 	})
 }
 
 // OnServerSideAck is OnServerSide for an event that is answered: what the function returns is this node's answer to
 // ServerSideEmitWithAck.
 func OnServerSideAck[A, R any](to Registrar, event string, handle func(ctx context.Context, arg A) (R, error)) {
-	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
-		var a A
-		if err := arguments(p, &a); err != nil {
-			return reply{}, err
-		}
-		return replied(handle(ctx, a))
+	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (handlers.Reply, error) {
+		return handlers.Ask1(p, func(a A) (R, error) { return handle(ctx, a) })
 	})
 }
 
 // OnServerSideAck0 is OnServerSideAck for an event without arguments.
 func OnServerSideAck0[R any](to Registrar, event string, handle func(ctx context.Context) (R, error)) {
-	to.onServerSide(event, func(ctx context.Context, _ domain.Packet) (reply, error) {
-		return replied(handle(ctx))
+	to.onServerSide(event, func(ctx context.Context, _ domain.Packet) (handlers.Reply, error) {
+		return handlers.Ask0(func() (R, error) { return handle(ctx) })
 	})
 }
 
 // OnServerSideAck2 is OnServerSideAck for an event with two arguments.
 func OnServerSideAck2[A, B, R any](to Registrar, event string, handle func(ctx context.Context, a A, b B) (R, error)) {
-	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (reply, error) {
-		var a A
-		var b B
-		if err := arguments(p, &a, &b); err != nil {
-			return reply{}, err
-		}
-		return replied(handle(ctx, a, b))
+	to.onServerSide(event, func(ctx context.Context, p domain.Packet) (handlers.Reply, error) {
+		return handlers.Ask2(p, func(a A, b B) (R, error) { return handle(ctx, a, b) })
 	})
-}
-
-// arguments decodes the arguments of an event.
-func arguments(p domain.Packet, into ...any) error {
-	if whole, ok := into[0].(*domain.Packet); ok && len(into) == 1 {
-		*whole = p
-		return nil
-	}
-	if err := payload.UnmarshalArgs(p, into...); err != nil {
-		return &ArgumentError{Event: p.Event(), Err: err}
-	}
-	return nil
 }
 
 // Args are several values in the place of one: a function given to [OnAck] that returns them calls the client's callback
 // with as many arguments.
 //
 //	socketio.OnAck(io, "position", func(…) (socketio.Args, error) { return socketio.Args{x, y}, nil })
-type Args []any
-
-// reply is what a handler has to say, encoded; given is false for one that replies nothing.
-type reply struct {
-	args  Args
-	given bool
-}
-
-// replied encodes what a handler has returned.
-func replied[R any](r R, err error) (reply, error) {
-	if err != nil {
-		return reply{}, err
-	}
-	if several, ok := any(r).(Args); ok {
-		encoded := make(Args, len(several))
-		for i, arg := range several {
-			if encoded[i], err = payload.Marshal(arg); err != nil {
-				return reply{}, err
-			}
-		}
-		return reply{args: encoded, given: true}, nil
-	}
-	v, err := payload.Marshal(r)
-	if err != nil || v.IsZero() {
-		return reply{given: true}, err
-	}
-	return reply{args: Args{v}, given: true}, nil
-}
+type Args = handlers.Args

@@ -9,13 +9,14 @@ import (
 	"sync/atomic"
 
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // mayJoin is the first error of those who are asked.
 func (s *Socket) mayJoin(ctx context.Context, rooms []string) error {
-	for _, ask := range list(s.ns.reg, &s.ns.reg.mayJoin) {
+	for _, ask := range s.ns.reg.mayJoin.All() {
 		for _, room := range rooms {
-			if err := guarded(func() error { return ask(ctx, s, room) }); err != nil {
+			if err := handlers.Guarded(func() error { return ask(ctx, s, room) }); err != nil {
 				return err
 			}
 		}
@@ -28,8 +29,8 @@ func (o BroadcastOperator) mayEmit(ctx context.Context, event string) error {
 	if o.by == nil {
 		return nil
 	}
-	for _, ask := range list(o.ns.reg, &o.ns.reg.mayPublish) {
-		if err := guarded(func() error { return ask(ctx, o.by, o.target.Rooms, event) }); err != nil {
+	for _, ask := range o.ns.reg.mayPublish.All() {
+		if err := handlers.Guarded(func() error { return ask(ctx, o.by, o.target.Rooms, event) }); err != nil {
 			return err
 		}
 	}
@@ -120,7 +121,7 @@ type roomHooks struct {
 	joined, left     []func(ctx context.Context, s *Socket, room string)
 	outgoing         []func(ctx context.Context, s *Socket, p domain.Packet)
 
-	jobs executor
+	jobs handlers.Executor
 	// lost counts the changes that nobody was told of.
 	lost atomic.Int64
 }
@@ -132,7 +133,7 @@ func (h *roomHooks) note(s *Socket, room string, change func(s *Socket, room str
 		return
 	}
 	tell := change(s, room, edge)
-	if tell != nil && !h.jobs.offer(&h.ns.server.running, maxRoomChanges, job{do: tell}) {
+	if tell != nil && !h.jobs.Offer(&h.ns.server.running, maxRoomChanges, handlers.Job{Do: tell}) {
 		h.lost.Add(1)
 	}
 }
@@ -186,7 +187,7 @@ func (h *roomHooks) tell(s *Socket, call func(ctx context.Context)) {
 	server := h.ns.server
 	ctx, cancel := context.WithTimeout(context.Background(), server.config.HandlerGrace)
 	defer cancel()
-	err := guarded(func() error { call(ctx); return nil })
+	err := handlers.Guarded(func() error { call(ctx); return nil })
 	if lost := h.lost.Swap(0); lost > 0 {
 		err = errors.Join(err, fmt.Errorf("%w: %d", errRoomsUntold, lost))
 	}
@@ -213,6 +214,6 @@ func (io *Server) finishHooks() {
 	}
 	io.sendOut(context.Background()) // sockets that wait for their place are out then
 	for _, h := range all {
-		h.jobs.finish(&io.running, func() {})
+		h.jobs.Finish(&io.running, func() {})
 	}
 }

@@ -87,35 +87,37 @@ func (b *balancer) learn(r *http.Response) error {
 // Case 23 of docs/guarantees.md: the connection is closed, not the socket, so the official client comes back by itself,
 // and the node that drains sends it on.
 func TestCase23_TheOfficialClientComesBackElsewhere(t *testing.T) {
-	for _, transport := range transports {
-		t.Run(transport.name, func(t *testing.T) {
-			cluster := startCluster(t, 2, socketio.Config{})
-			leaves, stays := cluster[0], cluster[1]
-			b, front := balance(t, leaves.url, stays.url)
-			alice := nodejs.StartClients(t).Connect("alice", front, nodejs.ConnectOptions{Transports: transport.use})
-			if len(leaves.Sockets()) != 1 {
-				t.Fatal("the client is not on the first node")
-			}
-			b.mu.Lock()
-			b.next = 0 // it finds the node that drains first
-			b.mu.Unlock()
-			if err := leaves.Drain(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if e := alice.Wait(nodejs.OfKind(nodejs.Disconnect)); e.Reason != "transport close" {
-				t.Errorf("the reason is %q: an official client stays away after any other", e.Reason)
-			}
-			alice.Wait(nodejs.OfKind(nodejs.Connect))
-			if len(stays.Sockets()) != 1 {
-				t.Error("the client is not on the other node")
-			}
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			if b.refused == 0 {
-				t.Error("the node that drains has turned nobody away")
-			}
-		})
-	}
+	eachClient(t, func(t *testing.T, version nodejs.ClientVersion) {
+		for _, transport := range transports {
+			t.Run(transport.name, func(t *testing.T) {
+				cluster := startCluster(t, 2, socketio.Config{})
+				leaves, stays := cluster[0], cluster[1]
+				b, front := balance(t, leaves.url, stays.url)
+				alice := version.Start(t).Connect("alice", front, nodejs.ConnectOptions{Transports: transport.use})
+				if len(leaves.Sockets()) != 1 {
+					t.Fatal("the client is not on the first node")
+				}
+				b.mu.Lock()
+				b.next = 0 // it finds the node that drains first
+				b.mu.Unlock()
+				if err := leaves.Drain(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if e := alice.Wait(nodejs.OfKind(nodejs.Disconnect)); e.Reason != "transport close" {
+					t.Errorf("the reason is %q: an official client stays away after any other", e.Reason)
+				}
+				alice.Wait(nodejs.OfKind(nodejs.Connect))
+				if len(stays.Sockets()) != 1 {
+					t.Error("the client is not on the other node")
+				}
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				if b.refused == 0 {
+					t.Error("the node that drains has turned nobody away")
+				}
+			})
+		}
+	})
 }
 
 // Case 23 again, with recovery on: what is logged while a node drains reaches all its clients, each once and in order.
@@ -188,4 +190,43 @@ func TestCase23_ADrainLosesNothingThatIsLogged(t *testing.T) {
 			t.Errorf("%s has %d events, want %d", c.Name(), len(got), sent)
 		}
 	}
+}
+
+// Clients of all ages talk to a server with recovery; those that know of it get their session again, the others a new
+// one. To all of them offsets are but a last argument.
+func TestInteropRecovery(t *testing.T) {
+	eachClient(t, func(t *testing.T, version nodejs.ClientVersion) {
+		for _, transport := range transports {
+			t.Run(transport.name, func(t *testing.T) {
+				node := stations(t, 1, inmemory.Config{MaxLength: -1})[0]
+				alice := version.Start(t).Connect("alice", node.http.URL, nodejs.ConnectOptions{Transports: transport.use})
+				if transport.use == nil {
+					alice.Wait(nodejs.OfKind(nodejs.Upgrade))
+				}
+				if _, err := alice.EmitWithAck(patience, "join", "red"); err != nil {
+					t.Fatal(err)
+				}
+				node.emit(t, node.To("red"), "before", 1)
+				if got := alice.Wait(nodejs.Named("before")).Args; len(got) != 2 || string(got[0]) != "1" {
+					t.Errorf("the client got %s, want 1 and an offset", got)
+				}
+				before := alice.ID()
+				alice.Break()
+				alice.Wait(nodejs.OfKind(nodejs.Disconnect))
+				node.emit(t, node.To("red"), "meanwhile")
+				again := alice.Wait(nodejs.OfKind(nodejs.Connect))
+				knows := version == nodejs.Client48
+				if again.Recovered != knows || (again.Socket == before) != knows {
+					t.Errorf("recovered is %v, the id %s and before %s", again.Recovered, again.Socket, before)
+				}
+				if _, err := node.Emit(t.Context(), "after"); err != nil {
+					t.Fatal(err)
+				}
+				alice.Wait(nodejs.Named("after"))
+				if missed := alice.Events(nodejs.Named("meanwhile")); (len(missed) == 1) != knows {
+					t.Errorf("of what was sent meanwhile the client got %v", missed)
+				}
+			})
+		}
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // ErrRateLimited says that a client sent more events than [RateLimit] allows. What was too many is dropped; where an ack
@@ -158,14 +159,14 @@ func (s *Socket) limited(p parser.Packet) bool {
 	l.dropped++
 	closes := l.config.CloseAfter > 0 && l.row >= l.config.CloseAfter
 	if closes || now.Sub(l.told) >= reportPause {
-		s.failed(event, fmt.Errorf("%w: %d dropped", ErrRateLimited, l.dropped))
+		s.failed(s.ctx, event, fmt.Errorf("%w: %d dropped", ErrRateLimited, l.dropped))
 		l.told, l.dropped = now, 0
 	}
 	switch {
 	case closes:
 		s.conn.close(ReasonForcedServerClose, ErrRateLimited)
 	case p.HasID:
-		if f, err := ackFrame(s.ns.name, p.ID, Args{errorValue(publicText(ErrRateLimited))}); err == nil {
+		if f, err := ackFrame(s.ns.name, p.ID, Args{handlers.ErrorValue(publicText(ErrRateLimited))}); err == nil {
 			s.send(f)
 		}
 	}

@@ -36,7 +36,7 @@ type Namespace struct {
 
 func newNamespace(server *Server, name string) *Namespace {
 	return &Namespace{
-		Handlers: Handlers{newRegistry()}, name: name, server: server, rooms: index{Rooms: domain.NewRooms[*Socket]()},
+		Handlers: Handlers{new(registry)}, name: name, server: server, rooms: index{Rooms: domain.NewRooms[*Socket]()},
 	}
 }
 

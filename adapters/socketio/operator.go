@@ -2,21 +2,17 @@ package socketio
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/roombus/roombus/domain"
-	"github.com/roombus/roombus/internal/payload"
 )
 
 // BroadcastOperator says which sockets are meant, step by step, and then does something with them on all nodes of the
 // cluster. It is an immutable value: every method returns another one, and each may be kept and used many times. Made
 // by a [Namespace] it means all sockets, made by a [Socket] all but that one.
 type BroadcastOperator struct {
-	ns     *Namespace
-	target domain.Target
-	// noRooms says that To was called without rooms and there are none so far.
-	noRooms bool
+	selection
+	ns *Namespace
 	// by is the socket that has made it, nil for the server itself.
 	by *Socket
 }
@@ -24,8 +20,7 @@ type BroadcastOperator struct {
 // To limits the operation to sockets that are in one of these rooms, or of those named before. Every socket gets one
 // packet, in however many of the rooms it is.
 func (o BroadcastOperator) To(rooms ...string) BroadcastOperator {
-	o.target.Rooms = slices.Concat(o.target.Rooms, rooms)
-	o.noRooms = len(o.target.Rooms) == 0
+	o.selection = o.to(rooms)
 	return o
 }
 
@@ -34,13 +29,13 @@ func (o BroadcastOperator) In(rooms ...string) BroadcastOperator { return o.To(r
 
 // Except takes out the sockets that are in one of these rooms. A socket's id is a room of its own.
 func (o BroadcastOperator) Except(rooms ...string) BroadcastOperator {
-	o.target.Except = slices.Concat(o.target.Except, rooms)
+	o.selection = o.except(rooms)
 	return o
 }
 
 // Volatile lets the packet be dropped where a client is not ready for it. It is never retried and never recovered.
 func (o BroadcastOperator) Volatile() BroadcastOperator {
-	o.target.Flags.Volatile = true
+	o.selection = o.volatile()
 	return o
 }
 
@@ -52,7 +47,7 @@ func (o BroadcastOperator) Local() BroadcastOperator {
 
 // Compress asks for, or forbids, the compression of the packet. See engineio.Config for what is compressed.
 func (o BroadcastOperator) Compress(on bool) BroadcastOperator {
-	o.target.Flags.Compress = compression(on)
+	o.selection = o.compress(on)
 	return o
 }
 
@@ -70,7 +65,7 @@ func (o BroadcastOperator) Timeout(d time.Duration) BroadcastOperator {
 // The arguments are what encoding/json can marshal; each []byte in them, at any depth, travels as binary. An error that
 // is a domain.ErrInvalidPayload says that they cannot be sent.
 func (o BroadcastOperator) Emit(ctx context.Context, event string, args ...any) (domain.Offset, error) {
-	p, err := o.packet(ctx, event, args)
+	p, err := o.allowed(ctx, event, args)
 	if err != nil {
 		return "", err
 	}
@@ -81,29 +76,29 @@ func (o BroadcastOperator) Emit(ctx context.Context, event string, args ...any) 
 // first argument of the client's callback, the zero Value where there was none. Where answers are missing after the
 // timeout, those that came are returned with a *domain.PartialError. [Collect] turns the answers into Go values.
 func (o BroadcastOperator) EmitWithAck(ctx context.Context, event string, args ...any) ([]domain.Value, error) {
-	p, err := o.packet(ctx, event, args)
+	p, err := o.allowed(ctx, event, args)
 	if err != nil {
 		return nil, err
 	}
 	return o.ns.server.node.BroadcastWithAck(ctx, o.ns.name, o.target, p)
 }
 
-// packet makes the packet of an event, if it may be emitted.
-func (o BroadcastOperator) packet(ctx context.Context, event string, args []any) (domain.Packet, error) {
-	if o.noRooms {
-		return domain.Packet{}, ErrNoRooms
+// allowed makes the packet of an event, if it may be emitted.
+func (o BroadcastOperator) allowed(ctx context.Context, event string, args []any) (domain.Packet, error) {
+	if err := o.check(); err != nil {
+		return domain.Packet{}, err
 	}
 	if err := o.mayEmit(ctx, event); err != nil {
 		return domain.Packet{}, err
 	}
-	return payload.MarshalEvent(event, args...)
+	return o.packet(event, args)
 }
 
 // FetchSockets lists the sockets that are meant. Where a node does not answer in time the sockets of the others are
 // returned with a *domain.PartialError.
 func (o BroadcastOperator) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
-	if o.noRooms {
-		return nil, ErrNoRooms
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	details, err := o.ns.server.node.FetchSockets(ctx, o.ns.name, o.target)
 	sockets := make([]RemoteSocket, len(details))
@@ -132,62 +127,8 @@ func (o BroadcastOperator) DisconnectSockets(ctx context.Context, closeConnectio
 }
 
 func (o BroadcastOperator) operate(ctx context.Context, op domain.RoomOperation) error {
-	if o.noRooms {
-		return ErrNoRooms
+	if err := o.check(); err != nil {
+		return err
 	}
 	return o.ns.server.node.Operate(ctx, o.ns.name, op)
-}
-
-func compression(on bool) domain.Compression {
-	if on {
-		return domain.CompressOn
-	}
-	return domain.CompressOff
-}
-
-// Collect decodes the answers that EmitWithAck or ServerSideEmitWithAck has returned, to be called around it:
-//
-//	votes, err := socketio.Collect[Vote](io.To(room).EmitWithAck(ctx, "vote", question))
-//
-// A partial result stays one: the answers that came are decoded and the error is passed on. An answer of another shape
-// ends the decoding with an error.
-func Collect[R any](answers []domain.Value, err error) ([]R, error) {
-	decoded := make([]R, 0, len(answers))
-	for _, answer := range answers {
-		r, decodeErr := Decode[R](answer, nil)
-		if decodeErr != nil {
-			return decoded, decodeErr
-		}
-		decoded = append(decoded, r)
-	}
-	return decoded, err
-}
-
-// Decode decodes the answer that Socket.EmitWithAck has returned, to be called around it:
-//
-//	name, err := socketio.Decode[string](s.EmitWithAck(ctx, "who are you"))
-//
-// An answer without a value decodes to the zero R.
-func Decode[R any](answer domain.Value, err error) (R, error) {
-	var r R
-	if err != nil || answer.IsZero() {
-		return r, err
-	}
-	err = payload.Unmarshal(answer, &r)
-	return r, err
-}
-
-// Decode2 decodes the answer that Socket.EmitWithAckArgs has returned, to be called around it:
-//
-//	x, y, err := socketio.Decode2[int, int](s.EmitWithAckArgs(ctx, "where are you"))
-//
-// What the client has left out decodes to a zero value, what is too much is ignored.
-func Decode2[A, B any](answer []domain.Value, err error) (A, B, error) {
-	var b B
-	a, err := Decode[A](first(answer), err)
-	if err != nil || len(answer) < 2 {
-		return a, b, err
-	}
-	b, err = Decode[B](answer[1], nil)
-	return a, b, err
 }

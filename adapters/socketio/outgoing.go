@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // OnAnyOutgoing has a function called for every event that is sent to a socket of this node: once a socket, for
@@ -25,15 +26,15 @@ func (x *index) sent(p domain.Packet, sockets ...*Socket) {
 	if len(sockets) == 0 || !x.wantsOutgoing() {
 		return
 	}
-	h, handlers := x.hooks, x.hooks.outgoing
+	h, outgoing := x.hooks, x.hooks.outgoing
 	tell := func() {
 		for _, s := range sockets {
-			for _, handle := range handlers {
+			for _, handle := range outgoing {
 				h.tell(s, func(ctx context.Context) { handle(ctx, s, p) })
 			}
 		}
 	}
-	if !h.jobs.offer(&h.ns.server.running, maxRoomChanges, job{do: tell}) {
+	if !h.jobs.Offer(&h.ns.server.running, maxRoomChanges, handlers.Job{Do: tell}) {
 		h.lost.Add(1)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // ErrTooManyNamespaces says that a client asked for one dynamic namespace more than Config.MaxDynamicNamespaces allows.
@@ -24,7 +25,7 @@ type ParentNamespace struct {
 	// pattern is nil for a parent with a function.
 	pattern *regexp.Regexp
 	match   func(name string, auth domain.Value) bool
-	made    []func(child *Namespace) // guarded by the registry's lock; replaced, never changed
+	made    handlers.List[func(child *Namespace)]
 	// children is guarded by the server's lock.
 	children map[string]*Namespace
 }
@@ -45,7 +46,7 @@ func (io *Server) OfFunc(match func(name string, auth domain.Value) bool) *Paren
 
 func (io *Server) newParent(pattern *regexp.Regexp, match func(string, domain.Value) bool) *ParentNamespace {
 	p := &ParentNamespace{
-		Handlers: Handlers{newRegistry()}, server: io, pattern: pattern, match: match, children: make(map[string]*Namespace),
+		Handlers: Handlers{new(registry)}, server: io, pattern: pattern, match: match, children: make(map[string]*Namespace),
 	}
 	io.mu.Lock()
 	defer io.mu.Unlock()
@@ -55,7 +56,7 @@ func (io *Server) newParent(pattern *regexp.Regexp, match func(string, domain.Va
 
 // OnChild has a function called for every child that is made, before its first client is connected, for what is to be
 // registered with that child alone.
-func (p *ParentNamespace) OnChild(handle func(child *Namespace)) { appended(p.reg, &p.made, handle) }
+func (p *ParentNamespace) OnChild(handle func(child *Namespace)) { p.made.Add(handle) }
 
 // Children are the children that this node has, in no order.
 func (p *ParentNamespace) Children() []*Namespace {
@@ -79,7 +80,7 @@ func (p *ParentNamespace) Emit(ctx context.Context, event string, args ...any) e
 
 // takes reports whether a client's namespace is one of the parent's.
 func (p *ParentNamespace) takes(name string, auth domain.Value) (takes bool) {
-	if err := guarded(func() error { takes = p.match(name, auth); return nil }); err != nil {
+	if err := handlers.Guarded(func() error { takes = p.match(name, auth); return nil }); err != nil {
 		p.server.fail(context.Background(), Failure{Namespace: name, Event: "connect", Err: err})
 		return false
 	}
@@ -92,8 +93,8 @@ func (ns *Namespace) begin() {
 		return
 	}
 	ns.begun.Do(func() {
-		for _, handle := range list(ns.parent.reg, &ns.parent.made) {
-			if err := guarded(func() error { handle(ns); return nil }); err != nil {
+		for _, handle := range ns.parent.made.All() {
+			if err := handlers.Guarded(func() error { handle(ns); return nil }); err != nil {
 				ns.server.fail(context.Background(), Failure{Namespace: ns.name, Event: "namespace", Err: err})
 			}
 		}

@@ -172,25 +172,27 @@ func TestDynamicNamespacesAreLimited(t *testing.T) {
 
 // The official client meets children on two nodes.
 func TestInteropDynamicNamespaces(t *testing.T) {
-	nodes := startCluster(t, 2, socketio.Config{RemoveEmptyNamespaces: true})
-	for _, n := range nodes {
-		p := n.OfPattern(numbered)
-		socketio.On(p, "say", func(ctx context.Context, s *socketio.Socket, what string) error {
-			_, err := s.Namespace().Emit(ctx, "said", what)
-			return err
-		})
-	}
-	clients := nodejs.StartClients(t)
-	options := nodejs.ConnectOptions{Namespace: "/dynamic-7"}
-	alice := clients.Connect("alice", nodes[0].url, options)
-	bob := clients.Connect("bob", nodes[1].url, options)
-	alice.Emit("say", "hello")
-	wantArgs(t, "bob", bob.Wait(nodejs.Named("said")).Args, nil, `["hello"]`)
-	options.Namespace = "/static-7"
-	carol := clients.Dial("carol", nodes[0].url, options)
-	if e := carol.Wait(nodejs.OfKind(nodejs.ConnectError)); e.Reason != "Invalid namespace" {
-		t.Errorf("refused with %q", e.Reason)
-	}
+	eachClient(t, func(t *testing.T, version nodejs.ClientVersion) {
+		nodes := startCluster(t, 2, socketio.Config{RemoveEmptyNamespaces: true})
+		for _, n := range nodes {
+			p := n.OfPattern(numbered)
+			socketio.On(p, "say", func(ctx context.Context, s *socketio.Socket, what string) error {
+				_, err := s.Namespace().Emit(ctx, "said", what)
+				return err
+			})
+		}
+		clients := version.Start(t)
+		options := nodejs.ConnectOptions{Namespace: "/dynamic-7"}
+		alice := clients.Connect("alice", nodes[0].url, options)
+		bob := clients.Connect("bob", nodes[1].url, options)
+		alice.Emit("say", "hello")
+		wantArgs(t, "bob", bob.Wait(nodejs.Named("said")).Args, nil, `["hello"]`)
+		options.Namespace = "/static-7"
+		carol := clients.Dial("carol", nodes[0].url, options)
+		if e := carol.Wait(nodejs.OfKind(nodejs.ConnectError)); e.Reason != "Invalid namespace" {
+			t.Errorf("refused with %q", e.Reason)
+		}
+	})
 }
 
 // A pattern that takes every name does not take those in which nodes talk among themselves.

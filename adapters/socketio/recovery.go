@@ -48,6 +48,8 @@ type recovery struct {
 	// over says that the client must not come back; deleted is then closed when its session is gone.
 	over    bool
 	deleted <-chan struct{}
+	// discarded says that the session is over because there was nothing to come back to.
+	discarded bool
 }
 
 // Recovery says whether the client has asked for the session that it had before its connection was lost, and what came
@@ -135,13 +137,13 @@ func isSessionID(text string) bool {
 
 // comeBack gives a client its session again that asks for it and can have it; otherwise nil, and the client gets a new
 // one. It runs before anybody else knows the socket.
-func (s *Socket) comeBack() ports.Comeback {
+func (s *Socket) comeBack(ctx context.Context) ports.Comeback {
 	r := s.recovery
 	if r == nil || !r.asked {
 		return nil
 	}
 	var back ports.Comeback
-	back, r.outcome = s.ns.server.node.Recover(s.ctx, s.ns.name, r.id, r.seen, s.supersede)
+	back, r.outcome = s.ns.server.node.Recover(ctx, s.ns.name, r.id, r.seen, s.supersede)
 	if r.outcome.Outcome != domain.Recovered {
 		return nil
 	}
@@ -165,7 +167,7 @@ const (
 
 // catchUp tells a client that it has its session again, sends what it has missed as fast as it reads, and makes the
 // socket a member of its namespace. It reports false when the client is gone, or has to go.
-func (s *Socket) catchUp(back ports.Comeback) bool {
+func (s *Socket) catchUp(ctx context.Context, back ports.Comeback) bool {
 	if !s.resume(back.Session()) {
 		return false
 	}
@@ -177,7 +179,7 @@ func (s *Socket) catchUp(back ports.Comeback) bool {
 	if config.QueuePackets > 0 {
 		part = min(part, config.QueuePackets/2*smallestPacket)
 	}
-	done, err := s.replay(back, part)
+	done, err := s.replay(ctx, back, part)
 	switch {
 	case done:
 		return s.recovery.entered
@@ -208,21 +210,21 @@ func (s *Socket) resume(private domain.SessionID) bool {
 
 // replay sends part after part, until the rest fits into the connection's queue at once, at the socket's place in the
 // namespace.
-func (s *Socket) replay(back ports.Comeback, part int) (entered bool, err error) {
+func (s *Socket) replay(ctx context.Context, back ports.Comeback, part int) (entered bool, err error) {
 	for {
-		if err := s.conn.engine.Drained(s.ctx, part); err != nil {
+		if err := s.conn.engine.Drained(ctx, part); err != nil {
 			return false, err
 		}
-		entered, err := back.Enter(s.ctx, part, s.reenter)
+		entered, err := back.Enter(ctx, part, s.reenter)
 		if entered || err != nil {
 			return entered, err
 		}
-		missed, err := back.Next(s.ctx, part)
+		missed, err := back.Next(ctx, part)
 		if err != nil {
 			return false, err
 		}
 		for _, d := range missed {
-			if err := s.conn.engine.Drained(s.ctx, part); err != nil {
+			if err := s.conn.engine.Drained(ctx, part); err != nil {
 				return false, err
 			}
 			s.write(s.ns.frame(d))
@@ -309,13 +311,20 @@ func (s *Socket) begun() {
 	s.ns.mu.Unlock()
 }
 
+// discard lets the client begin anew when it comes back; whoever has claimed the session already may have it. The
+// namespace's lock is held.
+func (s *Socket) discard() {
+	s.recovery.over, s.recovery.discarded = true, true
+	s.recovery.session.Discard()
+}
+
 // forget ends the socket's session for good, if it has one. The namespace's lock is held.
 func (s *Socket) forget() {
 	r := s.recovery
-	if r == nil || r.over {
+	if r == nil || r.over && !r.discarded {
 		return
 	}
-	r.over = true
+	r.over, r.discarded = true, false
 	if r.session != nil {
 		r.deleted = r.session.End()
 	}

@@ -42,7 +42,7 @@ func TestARefusedSocketEndsBeforeItIsForgotten(t *testing.T) {
 	refused := make(chan struct{})
 	go func() {
 		defer close(refused)
-		s.refuse(&ConnectError{Message: "no"})
+		s.refuse(s.ctx, &ConnectError{Message: "no"})
 	}()
 	for deadline := time.Now().Add(10 * time.Second); s.state.Load() != stateGone; runtime.Gosched() {
 		if time.Now().After(deadline) {

@@ -67,6 +67,8 @@ func (k *keptSession) SetData(v domain.Value) { k.notef("data %s", v.JSON()) }
 
 func (k *keptSession) Away(at domain.Offset) { k.notef("away at %s", at) }
 
+func (k *keptSession) Discard() { k.notef("discard") }
+
 func (k *keptSession) End() <-chan struct{} {
 	k.notef("end")
 	if !k.slow {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // Socket is one client in one namespace, on this node. A client that connects to several namespaces has a socket in
@@ -29,7 +30,7 @@ type Socket struct {
 	recovery *recovery
 	// limits is nil when nothing is limited.
 	limits *limits
-	jobs   executor
+	jobs   handlers.Executor
 	acks   acks
 	// spent are the handlers that were to be called once and have been. The socket's jobs alone use it.
 	spent map[*bool]struct{}
@@ -56,10 +57,17 @@ const (
 
 func newSocket(c *connection, ns *Namespace, auth domain.Value) *Socket {
 	s := &Socket{id: newSocketID(), ns: ns, conn: c, auth: auth, time: time.Now()}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if ns.server.recovers {
 		s.recovery, s.auth = newRecovery(auth)
 	}
+	ctx := c.engine.Context()
+	if between := ns.server.config.Interceptor; between != nil {
+		ctx = between.Greet(ctx, &domain.Greeting{
+			Namespace: ns.name, Auth: s.auth,
+			Header: func(name string) string { return c.engine.Handshake().Header.Get(name) },
+		})
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.limits = c.limitsIn(ns.name)
 	return s
 }
@@ -284,7 +292,7 @@ func (s *Socket) endNow(reason Reason, err error, how ending) (ended, waits bool
 	ns.server.counters.disconnect(reason)
 	s.reason, s.err = reason, err
 	if how == lost && s.session() != nil && !s.recovery.begun {
-		s.forget()
+		s.discard()
 	}
 	if waits = how == lost && s.session() != nil && !s.recovery.over; waits {
 		s.rooms = ns.rooms.Of(s)
@@ -298,7 +306,7 @@ func (s *Socket) endNow(reason Reason, err error, how ending) (ended, waits bool
 	}
 	s.conn.unfinished.Add(1)
 	s.grace = time.AfterFunc(ns.server.config.HandlerGrace, s.cancel)
-	s.jobs.finish(&ns.server.running, s.farewells)
+	s.jobs.Finish(&ns.server.running, s.farewells)
 	return true, waits
 }
 
@@ -317,7 +325,7 @@ func (s *Socket) giveUp() {
 	s.state.Store(stateGone)
 	s.acks.close()
 	s.cancel()
-	s.jobs.finish(&s.ns.server.running, s.ns.release)
+	s.jobs.Finish(&s.ns.server.running, s.ns.release)
 }
 
 // write hands a frame to the connection. Its error is the connection's end, which is told by other ways.

@@ -2,6 +2,8 @@ package socketio
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	"github.com/roombus/roombus/adapters/socketio/engineio"
@@ -16,6 +18,9 @@ type Stats struct {
 	// Namespaces and Sockets are how many there are on this node now; a client has a socket in each namespace that it
 	// is connected to.
 	Namespaces, Sockets int
+	// Rooms is how many rooms have a socket of this node, all namespaces together; the rooms that sockets have for
+	// themselves are not among them.
+	Rooms int
 	// Connected counts sockets that were connected, Refused those that were told that they are not.
 	Connected, Refused uint64
 	// Disconnected counts sockets that were connected, by the reason of their end.
@@ -40,8 +45,14 @@ func (io *Server) Stats() Stats {
 		Causes:       make(map[error]uint64, len(countedCauses)),
 	}
 	io.mu.RLock()
-	stats.Namespaces = len(io.namespaces)
+	namespaces := slices.Collect(maps.Values(io.namespaces))
 	io.mu.RUnlock()
+	stats.Namespaces = len(namespaces)
+	for _, ns := range namespaces {
+		ns.mu.RLock()
+		stats.Rooms += max(0, ns.rooms.Count()-ns.rooms.Len())
+		ns.mu.RUnlock()
+	}
 	for i, reason := range countedReasons {
 		stats.Disconnected[reason] = c.disconnected[i].Load()
 	}

@@ -127,3 +127,9 @@ type Holder interface {
 	// Held says how much a topic holds, as ports.Retention has it.
 	Held(ctx context.Context, topic string) (domain.Held, error)
 }
+
+// Lagger is a message.Subscriber that can tell how far its tails are behind.
+type Lagger interface {
+	// Behind is how many entries are still to be handed over, as ports.Lag has it.
+	Behind() (entries int64, known bool)
+}

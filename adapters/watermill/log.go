@@ -70,10 +70,14 @@ type Log struct {
 
 	replayer Replayer // nil when there is none
 	holder   Holder   // nil when there is none
+	lagger   Lagger   // nil when there is none
 	comparer Comparer // never nil
 }
 
-var _ ports.Log = (*Log)(nil)
+var (
+	_ ports.Log = (*Log)(nil)
+	_ ports.Lag = (*Log)(nil)
+)
 
 // NewLog makes a Log of a publisher and a subscriber of the same Pub/Sub. It closes neither.
 func NewLog(pub message.Publisher, sub message.Subscriber, config Config) (*Log, error) {
@@ -93,6 +97,7 @@ func NewLog(pub message.Publisher, sub message.Subscriber, config Config) (*Log,
 	l.appender, l.tailer, l.comparer = appender, tailer, comparer
 	l.replayer, _ = ports.As[Replayer](sub)
 	l.holder, _ = ports.As[Holder](sub)
+	l.lagger, _ = ports.As[Lagger](sub)
 	return l, nil
 }
 
@@ -201,6 +206,14 @@ func (l *Log) Held(ctx context.Context, namespace string) (domain.Held, error) {
 		return domain.Held{}, fmt.Errorf("look how much of %s is held: %w", namespace, domain.ErrUnsupported)
 	}
 	return l.holder.Held(ctx, l.config.Topic(namespace))
+}
+
+// Behind is how far the tails are behind; see ports.Lag. Without a Lagger it is not known.
+func (l *Log) Behind() (entries int64, known bool) {
+	if l.lagger == nil {
+		return 0, false
+	}
+	return l.lagger.Behind()
 }
 
 // Compare orders two positions of one topic; see ports.Log.

@@ -17,17 +17,27 @@ import (
 
 // Memory makes an application that is a cluster of its own, in memory. The cleanup closes it.
 func Memory(ctx context.Context, config core.Config) (*core.Application, func(), error) {
-	transport, cleanup := memory.New(config)
+	tracer, err := core.NewTracer(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	meters, cleanup, err := core.NewMeters(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	transport, cleanup2 := memory.New(config)
 	log := memory.Log(transport)
 	channel := memory.Channel(transport)
 	sessions := memory.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, log, channel, sessions)
+	node, cleanup3, err := core.NewNode(config, tracer, meters, log, channel, sessions)
 	if err != nil {
+		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, node)
+	server, cleanup4, err := core.NewServer(config, tracer, meters, node)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -38,6 +48,7 @@ func Memory(ctx context.Context, config core.Config) (*core.Application, func(),
 		Transport: transport,
 	}
 	return application, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -47,20 +58,31 @@ func Memory(ctx context.Context, config core.Config) (*core.Application, func(),
 // Redis makes an application that is a node of a cluster on Redis Streams, at the URL config.Broker.URL. ctx bounds the
 // connecting. The cleanup closes it.
 func Redis(ctx context.Context, config core.Config) (*core.Application, func(), error) {
-	transport, cleanup, err := redis.Connect(ctx, config)
+	tracer, err := core.NewTracer(config)
 	if err != nil {
+		return nil, nil, err
+	}
+	meters, cleanup, err := core.NewMeters(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	transport, cleanup2, err := redis.Connect(ctx, config)
+	if err != nil {
+		cleanup()
 		return nil, nil, err
 	}
 	log := redis.Log(transport)
 	channel := redis.Channel(transport)
 	sessions := redis.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, log, channel, sessions)
+	node, cleanup3, err := core.NewNode(config, tracer, meters, log, channel, sessions)
 	if err != nil {
+		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, node)
+	server, cleanup4, err := core.NewServer(config, tracer, meters, node)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -71,6 +93,7 @@ func Redis(ctx context.Context, config core.Config) (*core.Application, func(), 
 		Transport: transport,
 	}
 	return application, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()

@@ -290,7 +290,7 @@ func TestThePageFitsItsScreens(t *testing.T) {
 	page.Type("#match", "\n")
 	page.WaitText("#way .summary", "chat-1 sent it.")
 	page.Do(`document.querySelectorAll("#way .span button")[1].click()`)
-	page.WaitText("#way .details", "roombus.sockets")
+	page.WaitFor(`[...document.querySelectorAll("#way .details")].some(d => d.innerText.includes("roombus.sockets"))`)
 	page.Resize(1280, 680)
 	page.Window("console-trace", "#traces")
 	page.Do(`document.querySelector("#way .close").click()`)

@@ -67,15 +67,14 @@ func (d *diagnosis) attach(node *app.Node, io *socketio.Server, p *pulse) error 
 	service, err := diagnostics.NewService(node, d.recorder, diagnostics.Sources{
 		Version:   version(),
 		Sockets:   func() int { return io.Stats().Sockets },
-		RoomCount: io.RoomCount,
+		RoomCount: func() int { return io.Stats().Rooms },
 		Backlog: func() int {
 			b := node.Backlog()
 			return b.Questions + b.Requests + b.Changes + b.Handlers + b.Answers
 		},
-		Problem:    p.ready,
-		Draining:   p.closing.Load,
-		Namespaces: io.NamespaceNames,
-		Rooms:      io.RoomSizes,
+		Problem:  p.ready,
+		Draining: p.closing.Load,
+		Rooms:    io.RoomSizes,
 	})
 	if err != nil {
 		return err

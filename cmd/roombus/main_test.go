@@ -5,18 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/roombus/roombus/internal/testkit/child"
 )
@@ -24,30 +20,7 @@ import (
 // program is the binary under test, built once, with the race detector.
 var program string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "roombus-test-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "make a directory for the program:", err)
-		os.Exit(1)
-	}
-	// A program with the race detector would take a second to exit.
-	if err := os.Setenv("GORACE", "atexit_sleep_ms=10 "+os.Getenv("GORACE")); err != nil {
-		fmt.Fprintln(os.Stderr, "set GORACE:", err)
-		os.Exit(1)
-	}
-	program = filepath.Join(dir, "roombus")
-	if output, err := exec.Command("go", "build", "-race", "-o", program, ".").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, output)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if err := os.RemoveAll(dir); err != nil {
-			fmt.Fprintln(os.Stderr, "remove the program:", err)
-			code = max(code, 1)
-		}
-		os.Exit(code)
-	}))
-}
+func TestMain(m *testing.M) { child.TestProgram(m, "github.com/roombus/roombus/cmd/roombus", &program) }
 
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second

@@ -21,7 +21,8 @@ import (
 	"github.com/roombus/roombus/adapters/socketio"
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/app"
-	"github.com/roombus/roombus/tracing"
+	numbers "github.com/roombus/roombus/app/di/measure"
+	"github.com/roombus/roombus/metrics"
 )
 
 // startTimeout bounds how long joining the cluster may take.
@@ -64,6 +65,9 @@ type server struct {
 	transport *transport
 	traces    func(context.Context) error
 	diagnosis *diagnosis
+	measuring *measuring
+	meters    *metrics.Meters
+	scraping  *scraping
 }
 
 // serve runs a server until ctx ends. release is called then, so that the next signal ends the process.
@@ -96,7 +100,7 @@ func serve(ctx context.Context, release func(), s *settings, log *slog.Logger) e
 func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	listener, err := listen(ctx, s.addr)
+	listener, err := listen(ctx, "--addr", s.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +121,7 @@ func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) 
 func (run *server) join(ctx context.Context, s *settings) error {
 	observer := &report{log: run.log}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		observer.braked(context.Background(), "traces could not be exported", "error", err)
+		observer.braked(context.Background(), "traces or metrics could not be exported", "error", err)
 	}))
 	run.diagnosis = newDiagnosis(s)
 	provider, shutdown, err := traces(ctx, run.diagnosis)
@@ -125,27 +129,32 @@ func (run *server) join(ctx context.Context, s *settings) error {
 		return err
 	}
 	run.traces = shutdown
-	tracer, err := tracing.New(tracing.Config{TracerProvider: provider, Node: s.name})
+	tracer, err := newTracer(provider, s)
 	if err != nil {
+		return err
+	}
+	if err := run.measure(ctx, s); err != nil {
 		return err
 	}
 	if run.transport, err = openTransport(ctx, s, run.log); err != nil {
 		return err
 	}
 	run.pulse = newPulse(run.transport.log)
-	run.node, err = app.NewNode(tracer.Log(run.diagnosis.log(run.pulse)), tracer.Channel(run.transport.channel), run.transport.sessions, app.Config{
+	log, channel := tracer.Log(run.meters.Log(run.diagnosis.log(run.pulse))), tracer.Channel(run.meters.Channel(run.transport.channel))
+	run.node, err = app.NewNode(log, channel, run.transport.sessions, app.Config{
 		Name:              s.name,
 		Version:           version(),
 		HeartbeatInterval: s.heartbeat,
 		HeartbeatTimeout:  s.heartbeatLimit,
 		Recovery:          app.Recovery{Window: s.recovery},
-		Observer:          run.diagnosis.observer(tracer.Observer(observer)),
+		Observer:          tracer.Observer(run.diagnosis.observer(run.meters.Observer(observer))),
 	})
 	if err != nil {
 		return err
 	}
 	run.io, err = socketio.NewServer(run.node, socketio.Config{
 		Path: s.path, OnError: observer.failed, Engine: engineio.Config{CORS: s.cors()},
+		Interceptor: interceptor(tracer, run.diagnosis),
 	})
 	if err != nil {
 		return err
@@ -153,6 +162,7 @@ func (run *server) join(ctx context.Context, s *settings) error {
 	if err := run.diagnosis.attach(run.node, run.io, run.pulse); err != nil {
 		return err
 	}
+	run.meters.Read(numbers.Of(run.node, run.io))
 	(&demo{io: run.io, node: run.node, report: observer}).register()
 	handler, err := run.handler(s)
 	if err != nil {
@@ -214,6 +224,7 @@ func (run *server) stop(ctx context.Context) error {
 	if run.transport != nil {
 		errs = append(errs, run.transport.close())
 	}
+	errs = append(errs, run.stopMeasuring(ctx))
 	if run.traces != nil {
 		if err := run.traces(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("export the last traces: %w", err))
@@ -268,18 +279,18 @@ func within(limit time.Duration, f func(context.Context) error) error {
 	}
 }
 
-// listen listens on an address, or says in a sentence why it cannot.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
+// listen listens on the address of a flag, or says in a sentence why it cannot.
+func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
 	case err == nil:
 		return listener, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("listen on %s: another process has this port; choose another one with --addr", addr)
+		return nil, fmt.Errorf("listen on %s: another process has this port; choose another one with %s", addr, flag)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("listen on %s: this port needs more rights; choose one above 1023 with --addr", addr)
+		return nil, fmt.Errorf("listen on %s: this port needs more rights; choose one above 1023 with %s", addr, flag)
 	default:
-		return nil, fmt.Errorf("--addr %q: %w", addr, err)
+		return nil, fmt.Errorf("%s %q: %w", flag, addr, err)
 	}
 }
 

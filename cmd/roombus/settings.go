@@ -35,6 +35,7 @@ type settings struct {
 	traceRecent     float64
 	consoleUser     string
 	consolePassword string
+	telemetry       telemetry
 }
 
 // origins is a flag that may be given several times, and that takes several values with commas between them.
@@ -77,6 +78,7 @@ func (s *settings) flags() *flag.FlagSet {
 	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "the least `level` that is logged: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "the `format` of the logs: text or json")
 	f.DurationVar(&s.shutdownTimeout, "shutdown-timeout", 10*time.Second, "how `long` an orderly stop may take")
+	s.telemetry.flags(f)
 	return f
 }
 
@@ -163,6 +165,9 @@ func (s *settings) check() error {
 	case !plainPath.MatchString(s.path) || path.Clean(s.path) != strings.TrimSuffix(s.path, "/"):
 		return wrong("--path is %q; it must be like /socket.io/", s.path)
 	}
+	if err := s.telemetry.check(); err != nil {
+		return wrong("%s", err)
+	}
 	if s.name == "" {
 		s.name = "node-" + strings.ToLower(rand.Text()[:6])
 	}
@@ -195,7 +200,8 @@ func writeHelp(w io.Writer) error {
 		"  redis+sentinel://user:password@host:26379,host:26379/mastername\n" +
 		"  redis+cluster://user:password@host:6379,host:6379\n" +
 		"Give one that has a password as ROOMBUS_REDIS: everybody on the machine can read the command line.\n\n" +
-		"Traces are exported when OTEL_TRACES_EXPORTER or OTEL_EXPORTER_OTLP_ENDPOINT is set, as OpenTelemetry says.\n")
+		"Traces and metrics are exported when OTEL_TRACES_EXPORTER and OTEL_METRICS_EXPORTER, or OTEL_EXPORTER_OTLP_ENDPOINT,\n" +
+		"are set, as OpenTelemetry says.\n")
 	_, err := io.WriteString(w, text.String())
 	return err
 }

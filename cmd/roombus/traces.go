@@ -18,7 +18,7 @@ import (
 // OTEL_TRACES_EXPORTER or an OTLP endpoint there are no spans but those that the node itself remembers.
 // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER and the rest mean what OpenTelemetry says.
 func traces(ctx context.Context, d *diagnosis) (provider trace.TracerProvider, shutdown func(context.Context) error, err error) {
-	wanted := tracesWanted(os.Getenv)
+	wanted := exportWanted(os.Getenv, "TRACES")
 	switch {
 	case !wanted && d.spans:
 		return d.recorder.Provider(), func(context.Context) error { return nil }, nil
@@ -30,13 +30,9 @@ func traces(ctx context.Context, d *diagnosis) (provider trace.TracerProvider, s
 		return nil, nil, fmt.Errorf("traces cannot be exported as the environment says (OTEL_TRACES_EXPORTER is %q): %w",
 			os.Getenv("OTEL_TRACES_EXPORTER"), err)
 	}
-	origin, err := resource.New(ctx,
-		resource.WithAttributes(attribute.String("service.name", "roombus"), attribute.String("service.version", version())),
-		resource.WithTelemetrySDK(),
-		resource.WithFromEnv(), // last: it wins
-	)
+	origin, err := origin(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("describe this process to the traces: %w", err)
+		return nil, nil, err
 	}
 	options := []sdktrace.TracerProviderOption{sdktrace.WithBatcher(exporter), sdktrace.WithResource(origin)}
 	if d.spans {
@@ -46,12 +42,26 @@ func traces(ctx context.Context, d *diagnosis) (provider trace.TracerProvider, s
 	return p, p.Shutdown, nil
 }
 
-func tracesWanted(env func(string) string) bool {
+// origin says where traces and metrics come from. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
+func origin(ctx context.Context) (*resource.Resource, error) {
+	origin, err := resource.New(ctx,
+		resource.WithAttributes(attribute.String("service.name", "roombus"), attribute.String("service.version", version())),
+		resource.WithTelemetrySDK(),
+		resource.WithFromEnv(), // last: it wins
+	)
+	if err != nil {
+		return nil, fmt.Errorf("describe this process to traces and metrics: %w", err)
+	}
+	return origin, nil
+}
+
+// exportWanted reports whether the environment asks for a signal, TRACES or METRICS, to be exported.
+func exportWanted(env func(string) string, signal string) bool {
 	if off, err := strconv.ParseBool(env("OTEL_SDK_DISABLED")); err == nil && off {
 		return false
 	}
-	if exporter := env("OTEL_TRACES_EXPORTER"); exporter != "" {
+	if exporter := env("OTEL_" + signal + "_EXPORTER"); exporter != "" {
 		return exporter != "none"
 	}
-	return env("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
+	return env("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || env("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT") != ""
 }

@@ -72,7 +72,7 @@ func TestWhenTracesAreWanted(t *testing.T) {
 		{map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:4318"}, true},
 		{map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_SDK_DISABLED": "true"}, false},
 	} {
-		if got := tracesWanted(func(name string) string { return test.env[name] }); got != test.want {
+		if got := exportWanted(func(name string) string { return test.env[name] }, "TRACES"); got != test.want {
 			t.Errorf("with %v traces are wanted: %v, want %v", test.env, got, test.want)
 		}
 	}

@@ -16,17 +16,27 @@ import (
 // Injectors from wire.go:
 
 func inMemory(ctx context.Context, config core.Config) (*chat, func(), error) {
-	transport, cleanup := memory.New(config)
+	tracer, err := core.NewTracer(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	meters, cleanup, err := core.NewMeters(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	transport, cleanup2 := memory.New(config)
 	log := memory.Log(transport)
 	channel := memory.Channel(transport)
 	sessions := memory.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, log, channel, sessions)
+	node, cleanup3, err := core.NewNode(config, tracer, meters, log, channel, sessions)
 	if err != nil {
+		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, node)
+	server, cleanup4, err := core.NewServer(config, tracer, meters, node)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -38,6 +48,7 @@ func inMemory(ctx context.Context, config core.Config) (*chat, func(), error) {
 	}
 	mainChat := newChat(application)
 	return mainChat, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -45,20 +56,31 @@ func inMemory(ctx context.Context, config core.Config) (*chat, func(), error) {
 }
 
 func onRedis(ctx context.Context, config core.Config) (*chat, func(), error) {
-	transport, cleanup, err := redis.Connect(ctx, config)
+	tracer, err := core.NewTracer(config)
 	if err != nil {
+		return nil, nil, err
+	}
+	meters, cleanup, err := core.NewMeters(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	transport, cleanup2, err := redis.Connect(ctx, config)
+	if err != nil {
+		cleanup()
 		return nil, nil, err
 	}
 	log := redis.Log(transport)
 	channel := redis.Channel(transport)
 	sessions := redis.Sessions(transport)
-	node, cleanup2, err := core.NewNode(config, log, channel, sessions)
+	node, cleanup3, err := core.NewNode(config, tracer, meters, log, channel, sessions)
 	if err != nil {
+		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	server, cleanup3, err := core.NewServer(config, node)
+	server, cleanup4, err := core.NewServer(config, tracer, meters, node)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -70,6 +92,7 @@ func onRedis(ctx context.Context, config core.Config) (*chat, func(), error) {
 	}
 	mainChat := newChat(application)
 	return mainChat, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()

@@ -86,7 +86,7 @@ func rules() []rule {
 			reason:  "the Redis transport is a Watermill publisher and subscriber; it knows neither the core nor the edge",
 		},
 		{
-			family: "adapters/socketio", ours: adapter, outside: []string{websocket, rates},
+			family: "adapters/socketio", ours: append([]string{"internal/handlers"}, adapter...), outside: []string{websocket, rates},
 			reason: "the edge calls the node by an interface of its own, and knows no transport",
 		},
 		{
@@ -98,9 +98,10 @@ func rules() []rule {
 			reason: "packets and frames are text and bytes: no connection, no file",
 		},
 		{
-			family: "adapters/socketio/client", ours: []string{"domain", "internal/payload", "adapters/socketio/parser"},
+			family:  "adapters/socketio/client",
+			ours:    []string{"domain", "internal/payload", "internal/handlers", "adapters/socketio/parser"},
 			outside: []string{websocket}, importers: []string{"cmd", "examples", "bench", "internal/testkit"},
-			reason: "a client shares the packets with the server, and nothing else: who is only a client gets no server",
+			reason: "a client shares packets and the calling of handlers with the server, and nothing else: who is only a client gets no server",
 		},
 		{
 			family: "tracing", ours: core, outside: []string{otel},
@@ -115,9 +116,18 @@ func rules() []rule {
 			reason: "the console shows what diagnostics say, to whoever mounts it: no core, no adapter",
 		},
 		{
+			family: "metrics", ours: core, outside: []string{otel},
+			reason: "metrics decorate the ports and take numbers, whoever has counted them; OpenTelemetry's are in it alone",
+		},
+		{
 			family: "internal/payload", ours: []string{"domain"}, outside: []string{jsonExperiment},
 			notStd: []string{"net", "os", "log", "database"},
 			reason: "a codec turns values into bytes and back",
+		},
+		{
+			family: "internal/handlers", ours: []string{"domain", "internal/payload"},
+			notStd: []string{"net", "os", "log", "database"}, importers: []string{"adapters/socketio"},
+			reason: "server and client call the application in one way; it knows neither of them",
 		},
 		{
 			family: "internal/testkit", ours: all, outside: all,
@@ -194,9 +204,11 @@ func expected() []string {
 		"examples/audit",
 		"examples/chat",
 		"internal/endtoend",
+		"internal/handlers",
 		"internal/interop",
 		"internal/payload",
 		"internal/testkit/conformance",
+		"metrics",
 		"ports",
 		"tracing",
 	}

@@ -1,6 +1,8 @@
--- ARGV are the owner, the revision, the value, the time to keep it in milliseconds, and the claim that it was taken with.
+-- ARGV are the owner, the revision, the value, the time to keep it in milliseconds, the claim that it was taken with, and
+-- 1 for a save that takes it.
 -- Numbers are exact up to 2^53; claims are microseconds, or counted on from them.
 local owner, revision, number = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[5])
+if redis.call('EXISTS', ended) == 1 then return 'lost' end
 local holder = claimer()
 if holder then
   if holder ~= owner or revision ~= 1 then return 'lost' end
@@ -15,7 +17,7 @@ else
   if stored then
     local by, at, before = ownerOf(stored)
     if by ~= owner or number < before or number == before and revision < at then return 'lost' end
-  elseif revision ~= 1 then
+  elseif revision ~= 1 or ARGV[6] == '1' then
     return 'lost'
   end
 end

@@ -1,9 +1,10 @@
--- Every script on sessions begins with this. KEYS are the session's, the claimed session's and the claim's. A claim
--- that lapsed is ended first: the session goes back to where it was, unless there is a newer one.
+-- Every script on sessions begins with this. KEYS are the session's, the claimed session's, the claim's, and that of a
+-- session that has ended. A claim that lapsed is ended first: the session goes back to where it was, unless there is a
+-- newer one.
 --
 -- ownerOf reads the owner, the revision and the claim out of a session's value. They stand first in it, so that only the
 -- beginning of the base64 text has to be decoded; Lua in Redis cannot do that by itself. A value by Node.js has none.
-local session, claimed, claim = KEYS[1], KEYS[2], KEYS[3]
+local session, claimed, claim, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 if redis.call('EXISTS', claim) == 0 and redis.call('EXISTS', claimed) == 1 and
   redis.call('RENAMENX', claimed, session) == 0 then
   redis.call('DEL', claimed)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // Client is a client of one server: one connection for any number of namespaces, each of which has a [Socket]. It is
@@ -209,7 +210,7 @@ func (c *Client) authFor(ctx context.Context, namespace string) (v domain.Value,
 	if c.config.AuthFunc == nil {
 		return c.auth, nil
 	}
-	err = guarded(func() error {
+	err = handlers.Guarded(func() error {
 		auth, err := c.config.AuthFunc(ctx, namespace)
 		if err != nil {
 			return fmt.Errorf("auth for %s: %w", namespace, err)
@@ -230,7 +231,7 @@ func (c *Client) receive(e *effort, l *link, p parser.Packet) {
 	}
 	s.receive(e, p)
 	c.mu.Unlock()
-	if s.jobs.waitForRoom(bounds{c.config.HandlerQueue, c.config.HandlerQueueBytes}, e.ctx.Done()) {
+	if s.jobs.WaitForRoom(handlers.Bounds{Jobs: c.config.HandlerQueue, Bytes: c.config.HandlerQueueBytes}, e.ctx.Done()) {
 		// That no ping was read meanwhile is not the server's fault.
 		l.extend()
 	}

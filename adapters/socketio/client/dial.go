@@ -14,6 +14,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // maxErrorBody is how much of a refusal's body a HandshakeError has.
@@ -70,7 +71,7 @@ func (c *Client) upgrade(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	l := &link{
-		conn: conn, limit: bounds{c.config.SendQueue, c.config.SendQueueBytes}, closeTimeout: c.config.CloseTimeout,
+		conn: conn, limit: handlers.Bounds{Jobs: c.config.SendQueue, Bytes: c.config.SendQueueBytes}, closeTimeout: c.config.CloseTimeout,
 	}
 	var read []byte
 	if early != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 	"github.com/roombus/roombus/internal/payload"
 )
 
@@ -20,45 +21,31 @@ func (s *Socket) handle(p parser.Packet, session uint64) {
 	}
 	event := p.Event()
 	name := event.Event()
-	for _, handle := range list(&s.handlers, &s.handlers.anyEvent) {
-		s.report(name, guarded(func() error { handle(ctx, event); return nil }))
+	for _, handle := range s.reg.anyEvent.All() {
+		s.report(name, handlers.Guarded(func() error { handle(ctx, event); return nil }))
 	}
-	var first reply
-	var failure error
-	handled := false
-	for _, handler := range list(&s.handlers, &s.handlers.events) {
-		if handler.event != name {
-			continue
-		}
-		handled = true
-		var r reply
-		err := guarded(func() (err error) { r, err = handler.call(ctx, event); return err })
+	var o handlers.Outcome
+	called := s.reg.events.Of(name)
+	for _, handle := range called {
+		var r handlers.Reply
+		err := handlers.Guarded(func() (err error) { r, err = handle(ctx, event); return err })
 		if _, meant := errors.AsType[*ReplyError](err); !meant || !p.HasID {
 			s.report(name, err)
 		}
-		if failure == nil {
-			failure = err
-		}
-		if err == nil && !first.given {
-			first = r
-		}
+		o.Add(r, err)
 	}
-	if !handled || !p.HasID {
+	if len(called) == 0 || !p.HasID {
 		return
 	}
-	if failure != nil {
-		first.value = errorReply(failure)
-	}
-	s.report(name, s.acknowledge(ctx, p.ID, first.value, session))
+	s.report(name, s.acknowledge(ctx, p.ID, o.Answer(handlers.PublicText), session))
 }
 
-// acknowledge answers an event of a session; the zero Value answers it without an argument. When the session is over
-// nobody waits for the answer.
-func (s *Socket) acknowledge(ctx context.Context, id uint64, v domain.Value, session uint64) error {
+// acknowledge answers an event of a session. When that is over nobody waits for the answer.
+func (s *Socket) acknowledge(ctx context.Context, id uint64, args Args, session uint64) error {
 	answer := parser.Packet{Type: parser.Ack, Namespace: s.namespace, ID: id, HasID: true}
 	var err error
-	if answer.Payload, err = ackPayload(v); err != nil {
-		answer.Payload, _ = ackPayload(errorReply(err)) // has no part that could fail
+	if answer.Payload, err = ackPayload(args); err != nil {
+		answer.Payload, _ = ackPayload(Args{handlers.ErrorValue(handlers.PublicText(err))}) // has no part that could fail
 	}
 	m := encode(answer)
 	for {
@@ -78,11 +65,7 @@ func (s *Socket) acknowledge(ctx context.Context, id uint64, v domain.Value, ses
 }
 
 // ackPayload is the array of an answer.
-func ackPayload(v domain.Value) (domain.Value, error) {
-	var args []any
-	if !v.IsZero() {
-		args = []any{v}
-	}
+func ackPayload(args Args) (domain.Value, error) {
 	array, err := payload.MarshalArgs(args...)
 	if n := len(array.Attachments()); err == nil && n > domain.MaxAttachments {
 		err = fmt.Errorf("the answer has %d binaries, but servers take at most %d", n, domain.MaxAttachments)
@@ -110,8 +93,8 @@ func (s *Socket) greet() {
 	if ctx.Err() != nil {
 		return // the client is closed
 	}
-	for _, handle := range list(&s.handlers, &s.handlers.connect) {
-		s.report("connect", guarded(func() error { return handle(ctx) }))
+	for _, handle := range s.reg.connect.All() {
+		s.report("connect", handlers.Guarded(func() error { return handle(ctx) }))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 var (
@@ -53,44 +54,14 @@ func (e *HandshakeError) Error() string {
 // ReplyError is what a handler returns for an error whose text the server may see: the ack is answered with {"error":
 // Message}. Of all other errors the server sees "internal error". Errors that wrap a ReplyError count as one; the server
 // sees the inner text alone.
-type ReplyError struct {
-	Message string
-}
-
-// Error returns the message.
-func (e *ReplyError) Error() string { return e.Message }
+type ReplyError = handlers.PublicError
 
 // ArgumentError says that the arguments of an event did not have the shape that the handler wants. The handler was not
 // called. It names the argument, what was expected and what was found, and never quotes it.
-type ArgumentError struct {
-	Event string
-	Err   error
-}
+type ArgumentError = handlers.ArgumentError
 
-// Error names the event and what was wrong.
-func (e *ArgumentError) Error() string { return fmt.Sprintf("event %q: %v", e.Event, e.Err) }
-
-// Unwrap returns Err.
-func (e *ArgumentError) Unwrap() error { return e.Err }
-
-// PanicError says that a handler panicked. Its socket goes on.
-type PanicError struct {
-	// Value is what panic was called with.
-	Value any
-	// Stack is the stack of the goroutine, as text.
-	Stack []byte
-}
-
-// Error says what the panic was.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
-
-// Unwrap returns the value if it is an error.
-func (e *PanicError) Unwrap() error {
-	if err, ok := e.Value.(error); ok {
-		return err
-	}
-	return nil
-}
+// PanicError says that a handler panicked. Its socket goes on. It has the panic's Value and the goroutine's Stack.
+type PanicError = handlers.PanicError
 
 // Failure is what Config.OnError is told.
 type Failure struct {

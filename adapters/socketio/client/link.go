@@ -15,6 +15,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
+	"github.com/roombus/roombus/internal/handlers"
 )
 
 // link is one Engine.IO connection over one WebSocket. One goroutine reads it; writing is done by another, which is
@@ -27,7 +28,7 @@ type link struct {
 	silence time.Duration
 	// maxPayload is the largest message that the server takes; 0 when it did not say.
 	maxPayload int
-	limit      bounds
+	limit      handlers.Bounds
 	// closeTimeout bounds the farewell.
 	closeTimeout time.Duration
 	writers      sync.WaitGroup
@@ -175,7 +176,7 @@ func (l *link) extend() {
 func (l *link) offer(m []byte) (room <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.packets > 0 && (l.packets >= l.limit.packets || len(l.pending)+len(m) > l.limit.bytes) {
+	if l.packets > 0 && (l.packets >= l.limit.Jobs || len(l.pending)+len(m) > l.limit.Bytes) {
 		if l.room == nil {
 			l.room = make(chan struct{})
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/internal/handlers"
 	"github.com/roombus/roombus/internal/payload"
 )
 
@@ -17,8 +18,8 @@ import (
 type Socket struct {
 	client    *Client
 	namespace string
-	handlers  handlers
-	jobs      executor
+	reg       registry
+	jobs      handlers.Executor
 
 	// The rest is guarded by Client.mu.
 
@@ -81,27 +82,27 @@ func (s *Socket) Recovered() bool {
 // OnConnect has a function called each time that the socket was connected, the first time and again. What a recovery has
 // brought is handled before. Its error goes to Config.OnError.
 func (s *Socket) OnConnect(handle func(ctx context.Context) error) {
-	appended(&s.handlers, &s.handlers.connect, handle)
+	s.reg.connect.Add(handle)
 }
 
 // OnDisconnect has a function called each time that the socket is no longer connected, when all that had come before was
 // handled. The error says more than the reason where there is more to say; else it is nil. The context does not end with
 // Client.Close, which waits for the function.
 func (s *Socket) OnDisconnect(handle func(ctx context.Context, reason Reason, err error)) {
-	appended(&s.handlers, &s.handlers.disconnect, handle)
+	s.reg.disconnect.Add(handle)
 }
 
 // OnConnectError has a function called each time that the socket could not be connected: a *ConnectError is the server's
 // refusal, after which the client does not try again by itself, as after ErrGaveUp. After all others it does, unless
 // Reconnection.Off is set.
 func (s *Socket) OnConnectError(handle func(ctx context.Context, err error)) {
-	appended(&s.handlers, &s.handlers.connectError, handle)
+	s.reg.connectError.Add(handle)
 }
 
 // OnAny has a function called for every event that the server sends, before the handlers of the event, whether it has any
 // or not.
 func (s *Socket) OnAny(handle func(ctx context.Context, p domain.Packet)) {
-	appended(&s.handlers, &s.handlers.anyEvent, handle)
+	s.reg.anyEvent.Add(handle)
 }
 
 // Connect connects the socket and waits until it is connected. A socket that is connected stays so. The error is a
@@ -338,8 +339,8 @@ func (s *Socket) answer(err error) {
 func (s *Socket) failed(err error) {
 	s.failure = err
 	s.submit(func() {
-		for _, handle := range list(&s.handlers, &s.handlers.connectError) {
-			s.report("connect_error", guarded(func() error { handle(s.client.ctx, err); return nil }))
+		for _, handle := range s.reg.connectError.All() {
+			s.report("connect_error", handlers.Guarded(func() error { handle(s.client.ctx, err); return nil }))
 		}
 	})
 }
@@ -356,8 +357,8 @@ func (s *Socket) down(reason Reason, err error) {
 	}
 	s.submit(func() {
 		ctx := context.WithoutCancel(s.client.ctx)
-		for _, handle := range list(&s.handlers, &s.handlers.disconnect) {
-			s.report("disconnect", guarded(func() error { handle(ctx, reason, err); return nil }))
+		for _, handle := range s.reg.disconnect.All() {
+			s.report("disconnect", handlers.Guarded(func() error { handle(ctx, reason, err); return nil }))
 		}
 	})
 }
@@ -385,12 +386,12 @@ func (s *Socket) event(p parser.Packet) {
 			s.offset, s.hasOffset = elements[len(elements)-1].Text()
 		}
 	}
-	if !s.handlers.wants(event.Event()) {
+	if !s.reg.wants(event.Event()) {
 		return
 	}
 	session := s.session
-	s.jobs.push(&s.client.running, job{bytes: p.Payload.Size(), do: func() { s.handle(p, session) }})
+	s.jobs.Push(&s.client.running, handlers.Job{Bytes: p.Payload.Size(), Do: func() { s.handle(p, session) }})
 }
 
 // submit queues what is not an event.
-func (s *Socket) submit(do func()) { s.jobs.push(&s.client.running, job{do: do}) }
+func (s *Socket) submit(do func()) { s.jobs.Push(&s.client.running, handlers.Job{Do: do}) }

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -78,6 +79,12 @@ type Config struct {
 	// while the server does not accept any (see Stats.Unavailable). It is called
 	// on the request's goroutine. Default: nobody is told.
 	OnRefused func(*http.Request, *Refusal)
+	// ConnContext returns the values that a connection's context has, by the
+	// request of its handshake: what the handlers around the server have found
+	// out, such as who the user is. The request's own context will do; its end is
+	// not the connection's, but what it holds stays in memory for as long as the
+	// connection. It is called on the request's goroutine. Default: no values.
+	ConnContext func(*http.Request) context.Context
 	// CORS makes the server answer cross-origin requests. Default: no CORS
 	// headers at all, as in Socket.IO.
 	CORS *CORS

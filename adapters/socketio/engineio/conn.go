@@ -12,6 +12,7 @@ type Conn struct {
 	id        string
 	server    *Server
 	handshake packedHandshake
+	ctx       context.Context //nolint:containedctx // of all that happens on the connection
 
 	// delivering is held around every call of the receiver, so that they never
 	// overlap, whichever goroutine reads.
@@ -80,6 +81,10 @@ func (c *Conn) ID() string { return c.id }
 // Handshake returns what is known of the request that opened the connection. It
 // is made anew by every call.
 func (c *Conn) Handshake() *Handshake { return c.handshake.unpack() }
+
+// Context has the values of what Config.ConnContext has returned. It never ends;
+// see Done.
+func (c *Conn) Context() context.Context { return c.ctx }
 
 // Done is closed when the connection is closed or closing: nothing can be sent
 // on it any more. A Receiver whose Message waits for something should go on
@@ -310,6 +315,16 @@ func (c *Conn) finish() {
 	}
 	c.mu.Unlock()
 	c.server.remove(c)
+}
+
+// upgraded tells the receiver that the transport is another now, if it wants to
+// know and the connection is not closed.
+func (c *Conn) upgraded() {
+	c.delivering.Lock()
+	defer c.delivering.Unlock()
+	if r, ok := c.receiver.(UpgradeReceiver); ok && !c.closed.Load() {
+		r.Upgraded()
+	}
 }
 
 // failure returns the error that closed the connection, if one did.

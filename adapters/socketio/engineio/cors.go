@@ -24,6 +24,9 @@ type CORS struct {
 	// Headers lists the request headers that pages may send. Default: those
 	// that the preflight asks for.
 	Headers []string
+	// ExposedHeaders lists the headers of answers that pages may read, besides
+	// those that they always may.
+	ExposedHeaders []string
 	// MaxAge is how long browsers may keep a preflight's answer. Default: not
 	// said.
 	MaxAge time.Duration
@@ -38,9 +41,10 @@ func (c *CORS) allows(origin string) bool {
 		c.AllowOrigin != nil && c.AllowOrigin(origin)
 }
 
-// apply writes the headers of the answer to r, and reports whether r is a
-// preflight, which it has then answered whole.
-func (c *CORS) apply(w http.ResponseWriter, r *http.Request) (answered bool) {
+// Apply writes the headers of the answer to r, and reports whether r is a
+// preflight, which it has then answered whole. A Server does it by itself; this is
+// for what is served beside it.
+func (c *CORS) Apply(w http.ResponseWriter, r *http.Request) (answered bool) {
 	h := w.Header()
 	origin := r.Header.Get("Origin")
 	allowed := c.allows(origin)
@@ -54,6 +58,9 @@ func (c *CORS) apply(w http.ResponseWriter, r *http.Request) (answered bool) {
 	}
 	if allowed && c.Credentials {
 		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+	if len(c.ExposedHeaders) > 0 {
+		h.Set("Access-Control-Expose-Headers", strings.Join(c.ExposedHeaders, ","))
 	}
 	if r.Method != http.MethodOptions {
 		return false

@@ -32,6 +32,14 @@ type Receiver interface {
 	Close(reason Reason, err error)
 }
 
+// UpgradeReceiver is what a Receiver may be besides, to be told when WebSocket has
+// replaced polling: what Node.js has the event "upgrade" for. The rules for the
+// methods of Receiver hold for it too. A Message that is under way, and some that
+// came over the WebSocket already, may be handed over before.
+type UpgradeReceiver interface {
+	Upgraded()
+}
+
 // Handshake is what is known of the request that opened a connection.
 type Handshake struct {
 	// Method, URL, Host, Header and RemoteAddr are those of the http.Request.

@@ -16,7 +16,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.running.Done()
-	if s.config.CORS != nil && s.config.CORS.apply(w, r) {
+	if s.config.CORS != nil && s.config.CORS.Apply(w, r) {
 		return
 	}
 	query := r.URL.Query()

@@ -198,6 +198,7 @@ func TestCookie(t *testing.T) {
 
 func TestCORS(t *testing.T) {
 	named := &CORS{Origins: []string{"https://a.example"}, Credentials: true, MaxAge: time.Minute}
+	exposed := &CORS{Origins: []string{"*"}, ExposedHeaders: []string{"X-Trace", "X-Node"}}
 	asked := &CORS{AllowOrigin: func(o string) bool { return strings.HasSuffix(o, ".example") }, Headers: []string{"X-A", "X-B"}, Methods: []string{"GET"}}
 	tests := []struct {
 		name           string
@@ -211,6 +212,8 @@ func TestCORS(t *testing.T) {
 		{"no origin", named, "GET", "", 200, map[string]string{"Access-Control-Allow-Origin": ""}},
 		{"all", &CORS{Origins: []string{"*"}}, "GET", "https://b.example", 200, map[string]string{"Access-Control-Allow-Origin": "*"}},
 		{"asked", asked, "GET", "https://c.example", 200, map[string]string{"Access-Control-Allow-Origin": "https://c.example"}},
+		{"exposed", exposed, "GET", "https://b.example", 200, map[string]string{"Access-Control-Expose-Headers": "X-Trace,X-Node"}},
+		{"preflight, exposed", exposed, "OPTIONS", "https://b.example", 204, map[string]string{"Access-Control-Expose-Headers": "X-Trace,X-Node"}},
 		{"preflight", named, "OPTIONS", "https://a.example", 204, map[string]string{
 			"Access-Control-Allow-Origin": "https://a.example", "Access-Control-Allow-Methods": "GET,POST",
 			"Access-Control-Allow-Headers": "x-token", "Access-Control-Max-Age": "60",

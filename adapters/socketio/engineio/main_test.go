@@ -39,6 +39,7 @@ type recorder struct {
 	events    chan event
 	onOpen    func(*Conn)
 	onMessage func(*Conn, []byte, bool)
+	onUpgrade func(*Conn)
 }
 
 func (r *recorder) Open(c *Conn) Receiver {
@@ -59,6 +60,12 @@ func (r recording) Message(data []byte, binary bool) {
 		r.r.onMessage(r.c, data, binary)
 	}
 	r.r.events <- event{conn: r.c, kind: "message", data: string(data), binary: binary}
+}
+
+func (r recording) Upgraded() {
+	if r.r.onUpgrade != nil {
+		r.r.onUpgrade(r.c)
+	}
 }
 
 func (r recording) Close(reason Reason, err error) {

@@ -132,7 +132,11 @@ func (s *Server) enter() bool {
 // and open. The error says why there can be none now. The caller is counted as
 // running.
 func (s *Server) register(r *http.Request) (*Conn, error) {
-	c := &Conn{id: newID(), server: s, handshake: packHandshake(r, time.Now()), done: make(chan struct{})}
+	ctx := context.Background()
+	if s.config.ConnContext != nil {
+		ctx = context.WithoutCancel(s.config.ConnContext(r))
+	}
+	c := &Conn{id: newID(), server: s, handshake: packHandshake(r, time.Now()), ctx: ctx, done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

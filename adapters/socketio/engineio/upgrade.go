@@ -32,6 +32,7 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 		if c.negotiate(socket) {
 			s.counters.upgraded.Add(1)
 			c.startReader()
+			c.upgraded()
 			return
 		}
 		s.counters.upgradesFailed.Add(1)

@@ -12,12 +12,14 @@ import (
 
 	"github.com/roombus/roombus/adapters/socketio"
 	"github.com/roombus/roombus/app"
+	"github.com/roombus/roombus/app/di/measure"
+	"github.com/roombus/roombus/metrics"
 	"github.com/roombus/roombus/ports"
 	"github.com/roombus/roombus/tracing"
 )
 
 // Set provides an [*Application] out of a [Config] and the ports of a transport.
-var Set = wire.NewSet(NewNode, NewServer, wire.Struct(new(Application), "*"))
+var Set = wire.NewSet(NewTracer, NewMeters, NewNode, NewServer, wire.Struct(new(Application), "*"))
 
 // Config is what an application can be told. The zero Config works.
 type Config struct {
@@ -30,6 +32,9 @@ type Config struct {
 	// Tracing is the tracer's; by default it uses OpenTelemetry's global provider, which makes no spans until the
 	// application sets another. Its Node is Node.Name where it is empty.
 	Tracing tracing.Config
+	// Metrics is the meters'; by default they use OpenTelemetry's global provider, which measures nothing until the
+	// application sets another.
+	Metrics metrics.Config
 }
 
 // Broker is where the messages of a cluster go through.
@@ -68,28 +73,49 @@ func (a *Application) Close() error {
 	return errors.Join(a.Server.Close(), a.Node.Close(), a.Transport.Close())
 }
 
-// NewNode makes a node whose ports are traced. The cleanup closes it.
-func NewNode(config Config, log ports.Log, channel ports.Channel, sessions ports.Sessions) (*app.Node, func(), error) {
+// NewTracer makes what traces a node and its server.
+func NewTracer(config Config) (*tracing.Tracer, error) {
 	if config.Tracing.Node == "" {
 		config.Tracing.Node = config.Node.Name
 	}
-	tracer, err := tracing.New(config.Tracing)
+	return tracing.New(config.Tracing)
+}
+
+// NewMeters makes what measures a node and its server. The cleanup ends that.
+func NewMeters(config Config) (*metrics.Meters, func(), error) {
+	meters, err := metrics.New(config.Metrics)
 	if err != nil {
 		return nil, nil, err
 	}
-	config.Node.Observer = tracer.Observer(config.Node.Observer)
-	node, err := app.NewNode(tracer.Log(log), tracer.Channel(channel), sessions, config.Node)
+	return meters, func() { _ = meters.Close() }, nil // only the last collecting could fail
+}
+
+// NewNode makes a node whose ports are traced and measured. The cleanup closes it.
+func NewNode(
+	config Config, tracer *tracing.Tracer, meters *metrics.Meters,
+	log ports.Log, channel ports.Channel, sessions ports.Sessions,
+) (*app.Node, func(), error) {
+	config.Node.Observer = tracer.Observer(meters.Observer(config.Node.Observer))
+	// The meters are inside, so that what they measure can be told together with the span.
+	node, err := app.NewNode(tracer.Log(meters.Log(log)), tracer.Channel(meters.Channel(channel)), sessions, config.Node)
 	if err != nil {
 		return nil, nil, err
 	}
 	return node, func() { _ = node.Close() }, nil // Application.Close returns the error
 }
 
-// NewServer makes a Socket.IO server and attaches it to the node. The cleanup closes it.
-func NewServer(config Config, node *app.Node) (*socketio.Server, func(), error) {
+// NewServer makes a Socket.IO server, traced unless its Config has an interceptor already, and attaches it to the node.
+// Its numbers and the node's are measured from then on. The cleanup closes it.
+func NewServer(
+	config Config, tracer *tracing.Tracer, meters *metrics.Meters, node *app.Node,
+) (*socketio.Server, func(), error) {
+	if config.Server.Interceptor == nil {
+		config.Server.Interceptor = tracer.Interceptor()
+	}
 	server, err := socketio.NewServer(node, config.Server)
 	if err != nil {
 		return nil, nil, err
 	}
+	meters.Read(measure.Of(node, server))
 	return server, func() { _ = server.Close() }, nil // Application.Close returns the error
 }

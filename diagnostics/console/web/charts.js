@@ -8,12 +8,16 @@ export const span = 600e6; // ten minutes, in microseconds
 /** What is drawn. Each chart says in a sentence what it means. */
 export const charts = [
   {field: 'lag', title: 'Lag of the reader', unit: seconds, least: 0.05, says: 'For how long a message had been in the log when the node read it. Near 0 is healthy.'},
+  {field: 'behind', title: 'Entries behind', unit: short, least: 10, says: 'How many entries of the log the node has still to read.'},
   {field: 'silent', title: 'Silence of the log', unit: seconds, least: 2, says: 'How long the log has said nothing at all. It speaks every second; more than 3 s means the node cannot read it.'},
   {field: 'received', title: 'Messages read', unit: v => `${short(v)}/s`, least: 5, says: 'Messages a second that the node reads from the log, its own and those of all others.'},
   {field: 'published', title: 'Messages published', unit: v => `${short(v)}/s`, least: 5, says: 'Messages a second that the node puts into the log: emits, answers, heartbeats.'},
   {field: 'delivered', title: 'Deliveries', unit: v => `${short(v)}/s`, least: 5, says: 'Sockets a second to which the node hands a broadcast.'},
   {field: 'sockets', title: 'Sockets', unit: short, least: 5, says: 'Clients that are connected to the node now.'},
   {field: 'cpu', title: 'Processor (cores)', unit: short, least: 0.2, says: 'How many cores of the processor the node keeps busy.'},
+  {field: 'goroutines', title: 'Goroutines', unit: short, least: 50, says: 'What runs at the same time in the node. A ramp that never falls is a leak.'},
+  {field: 'backlog', title: 'Waiting work', unit: short, least: 5, says: 'Questions, changes and answers that wait in the node. What only grows shows what it is too slow for.'},
+  {field: 'rooms', title: 'Rooms', unit: short, least: 5, says: 'Rooms that have a socket of the node.'},
   {field: 'heap', title: 'Memory', unit: bytes, least: 2 ** 24, says: 'Bytes on the heap. A saw is normal, a ramp that never falls is not.'},
 ];
 

@@ -158,7 +158,7 @@ function drawCard(article, n) {
   article.querySelector('.spark-box').replaceChildren(sparkline(n, 'delivered', 1, state.now));
   const figures = {
     sockets: short(last.sockets ?? 0), rooms: short(last.rooms ?? 0), read: `${short(last.received ?? 0)}/s`,
-    published: `${short(last.published ?? 0)}/s`, lag: seconds(last.lag ?? 0), waiting: short(last.backlog ?? 0),
+    published: `${short(last.published ?? 0)}/s`, lag: seconds(last.lag ?? 0) + (last.behind >= 1 ? ` · ${short(last.behind)}` : ''), waiting: short(last.backlog ?? 0),
   };
   for (const box of article.querySelectorAll('[data-term]')) text(box.lastChild, n.samples.length ? figures[box.dataset.term] : '–');
   const up = n.started ? `up for ${ago((state.now - n.started + n.ahead) / 1e6)}` : '';

@@ -56,6 +56,7 @@ func Start(t testing.TB) *Browser {
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("ignore-certificate-errors", true), // servers of tests have signed their own
 		chromedp.WindowSize(width, height),
 		chromedp.WSURLReadTimeout(startTime),
 	})

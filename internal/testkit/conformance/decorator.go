@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/ports"
@@ -119,7 +120,9 @@ func (noSessions) Claim(context.Context, domain.SessionID, domain.NodeID) (*doma
 
 func (noSessions) GiveBack(context.Context, domain.SessionID, domain.NodeID) error { return nil }
 
-func (noSessions) Delete(context.Context, domain.SessionID, domain.NodeID) error { return nil }
+func (noSessions) Delete(context.Context, domain.SessionID, domain.NodeID, time.Duration) error {
+	return nil
+}
 
 type noEdge struct{}
 

@@ -65,6 +65,7 @@ func Log(t *testing.T, h LogHarness) {
 	run("Tail/panic in a notice", tailNoticePanic)
 	run("Tail/says when it stands at the tail", tailAtTail)
 	run("Tail/many at once", tailMany)
+	run("Tail/knows how far it is behind", tailLag)
 	run("Compare", compareOrder)
 	if h.CanResume {
 		run("Tail/from a position", tailResume)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
 )
 
 func tailFromNowOn(t *testing.T, k *logKit) {
@@ -132,6 +133,35 @@ func tailPanic(t *testing.T, k *logKit) {
 	if want := []string{"entry", "bad", "entry", "bad", "entry"}; !slices.Equal(order, want) {
 		t.Errorf("entries and notices came as %q, want %q", order, want)
 	}
+}
+
+// tailLag holds a tail up: a log that can tell says so, and says when it is over. One that says that it cannot, although
+// it has the ability, is asked nothing.
+func tailLag(t *testing.T, k *logKit) {
+	log, r := k.log(), newReader()
+	entered, release := make(chan struct{}), make(chan struct{})
+	r.before = func(got read) {
+		if got.entry != nil {
+			close(entered)
+			<-release
+		}
+	}
+	k.tail(t, log, "", r)
+	lag, ok := ports.As[ports.Lag](log)
+	if !ok {
+		return
+	}
+	if _, known := lag.Behind(); !known {
+		return
+	}
+	k.append(t, log, labelled("one"))
+	<-entered
+	entries, _ := lag.Behind()
+	close(release)
+	if entries < 1 {
+		t.Errorf("%d entries are to be handed over while one is", entries)
+	}
+	eventually(t, "nothing to be behind", func() bool { entries, _ := lag.Behind(); return entries == 0 })
 }
 
 func tailNoticePanic(t *testing.T, k *logKit) {

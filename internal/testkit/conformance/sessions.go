@@ -51,7 +51,9 @@ func Sessions(t *testing.T, h SessionsHarness) {
 	run("Claim/a save that is late", long, claimLateSave)
 	run("Claim/many at once", long, claimMany)
 	run("Claim/against its owner", long, claimRace)
+	run("Claim/that has lapsed takes nothing", short, claimTooLate)
 	run("Delete", long, deleteSession)
+	run("Delete/a save that is late", long, deleteBeforeSave)
 	run("Expiry", long, expiry)
 	run("Save/many", long, saveMany)
 	run("Lease", long, leases)
@@ -91,7 +93,7 @@ func session(owner domain.NodeID, revision uint64) *domain.Session {
 // taken is the record that a claimer saves.
 func taken(by domain.NodeID, claim uint64) *domain.Session {
 	s := session(by, 1)
-	s.Claim = claim
+	s.Claim, s.Away, s.Returning = claim, true, true
 	return s
 }
 
@@ -163,10 +165,15 @@ func saveRoundTrip(_ *testing.T, k *sessionsKit) {
 	null := session(nodeA, 1)
 	null.ID, null.Namespace, null.Data = "null", "/", JSONValue("null")
 	away := session(nodeA, 1)
-	away.ID, away.Away, away.Returning, away.Claim = "away", true, true, 1<<53-1
+	away.ID, away.Away, away.Claim = "away", true, 1<<53-1
+	coming := session(nodeA, 1)
+	coming.ID = "coming"
+	k.save(k.a, coming)
+	coming = taken(nodeA, 2)
+	coming.ID, coming.Revision, coming.Away = "coming", 2, true
 	plain := session(nodeA, 1)
 	plain.ID, plain.Data = "plain", JSONValue(`{"a":[1,2.5,"x",null,true]}`)
-	for _, s := range []*domain.Session{session(nodeA, 1), bare, null, away, plain} {
+	for _, s := range []*domain.Session{session(nodeA, 1), bare, null, away, coming, plain} {
 		k.save(k.a, s)
 		k.claim(k.b, nodeB, s)
 	}
@@ -199,6 +206,20 @@ func saveCopies(_ *testing.T, k *sessionsKit) {
 	k.claim(k.b, nodeB, session(nodeA, 1))
 }
 
+// claimTooLate takes a session whose claim has lapsed when nothing is left of it: its record has expired.
+func claimTooLate(t *testing.T, k *sessionsKit) {
+	brief := session(nodeA, 1)
+	brief.KeepFor = 200 * time.Millisecond
+	k.save(k.a, brief)
+	k.claim(k.b, nodeB, brief)
+	eventually(t, "the claim to lapse and the session to expire", func() bool {
+		_, err := k.a.Claim(deadline(t), sampleSession, nodeC)
+		return errors.Is(err, domain.ErrNoSession)
+	})
+	k.saveFails(k.b, taken(nodeB, 2), "after its claim has lapsed and the session has expired")
+	k.claimFails(k.a, nodeA, "after that")
+}
+
 func sessionsContext(t *testing.T, k *sessionsKit) {
 	if err := save(cancelled(), k.a, session(nodeA, 1)); err == nil {
 		t.Error("Save with a context that is over returned no error")
@@ -209,7 +230,7 @@ func sessionsContext(t *testing.T, k *sessionsKit) {
 	if err := k.a.GiveBack(cancelled(), sampleSession, nodeA); err == nil {
 		t.Error("GiveBack with a context that is over returned no error")
 	}
-	if err := k.a.Delete(cancelled(), sampleSession, nodeA); err == nil {
+	if err := k.a.Delete(cancelled(), sampleSession, nodeA, time.Minute); err == nil {
 		t.Error("Delete with a context that is over returned no error")
 	}
 }
@@ -217,7 +238,7 @@ func sessionsContext(t *testing.T, k *sessionsKit) {
 func claimNothing(t *testing.T, k *sessionsKit) {
 	k.claimFails(k.a, nodeA, "where nothing is stored")
 	k.giveBack(k.a, nodeA)
-	if err := k.a.Delete(deadline(t), sampleSession, nodeA); err != nil {
+	if err := k.a.Delete(deadline(t), sampleSession, nodeA, time.Minute); err != nil {
 		t.Errorf("Delete where nothing is stored: %v", err)
 	}
 }
@@ -240,7 +261,7 @@ func claimTakesAway(t *testing.T, k *sessionsKit) {
 	k.saveFails(k.a, session(nodeA, 1), "while it is claimed")
 	k.saveFails(k.a, session(nodeA, 2), "while it is claimed")
 	k.saveFails(k.a, session(nodeC, 1), "while it is claimed")
-	if err := k.a.Delete(deadline(t), sampleSession, nodeA); !errors.Is(err, domain.ErrSessionLost) {
+	if err := k.a.Delete(deadline(t), sampleSession, nodeA, time.Minute); !errors.Is(err, domain.ErrSessionLost) {
 		t.Errorf("Delete by the old owner while it is claimed: %v, want ErrSessionLost", err)
 	}
 }
@@ -311,7 +332,7 @@ func claimGivenBack(_ *testing.T, k *sessionsKit) {
 func claimDeleted(t *testing.T, k *sessionsKit) {
 	k.save(k.a, session(nodeA, 1))
 	k.claim(k.b, nodeB, session(nodeA, 1))
-	if err := k.b.Delete(deadline(t), sampleSession, nodeB); err != nil {
+	if err := k.b.Delete(deadline(t), sampleSession, nodeB, time.Minute); err != nil {
 		t.Fatalf("Delete by the claimer: %v", err)
 	}
 	k.claimFails(k.a, nodeA, "after it was deleted")
@@ -414,23 +435,40 @@ func claimRace(t *testing.T, k *sessionsKit) {
 
 func deleteSession(t *testing.T, k *sessionsKit) {
 	k.save(k.a, session(nodeA, 1))
-	if err := k.b.Delete(deadline(t), sampleSession, nodeB); !errors.Is(err, domain.ErrSessionLost) {
+	if err := k.b.Delete(deadline(t), sampleSession, nodeB, time.Minute); !errors.Is(err, domain.ErrSessionLost) {
 		t.Errorf("Delete by a node that does not own it: %v, want ErrSessionLost", err)
 	}
 	for range 2 {
-		if err := k.a.Delete(deadline(t), sampleSession, nodeA); err != nil {
+		if err := k.a.Delete(deadline(t), sampleSession, nodeA, time.Minute); err != nil {
 			t.Errorf("Delete: %v", err)
 		}
 	}
 	k.claimFails(k.b, nodeB, "after it was deleted")
-	k.saveFails(k.a, session(nodeA, 2), "after it was deleted")
-	k.save(k.b, session(nodeB, 1))
-	k.claim(k.a, nodeA, session(nodeB, 1))
+	for _, s := range []*domain.Session{session(nodeA, 1), session(nodeA, 2), session(nodeB, 1), taken(nodeB, 9)} {
+		k.saveFails(k.a, s, "after it was deleted")
+	}
+	k.claimFails(k.b, nodeB, "after it was deleted, and saved in vain")
+}
+
+// deleteBeforeSave deletes what is not there yet: its save is on its way. For as long as that is remembered it is refused.
+func deleteBeforeSave(t *testing.T, k *sessionsKit) {
+	if err := k.a.Delete(deadline(t), sampleSession, nodeA, 300*time.Millisecond); err != nil {
+		t.Fatalf("Delete of what is not there: %v", err)
+	}
+	k.saveFails(k.a, session(nodeA, 1), "that comes after its deletion")
+	k.claimFails(k.b, nodeB, "after it was deleted")
+	eventually(t, "the deletion to be forgotten", func() bool {
+		err := save(deadline(t), k.a, session(nodeA, 1))
+		if err != nil && !errors.Is(err, domain.ErrSessionLost) {
+			t.Fatalf("Save: %v", err)
+		}
+		return err == nil
+	})
 }
 
 func expiry(t *testing.T, k *sessionsKit) {
 	gone := func(id domain.SessionID) bool { // a stranger's delete tells whether it is there, and leaves it
-		err := k.b.Delete(deadline(t), id, nodeC)
+		err := k.b.Delete(deadline(t), id, nodeC, 0)
 		if err != nil && !errors.Is(err, domain.ErrSessionLost) {
 			t.Fatalf("Delete: %v", err)
 		}

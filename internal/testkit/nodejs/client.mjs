@@ -1,8 +1,10 @@
 // Many official socket.io-client sockets in one process, driven by package
 // nodejs over the standard input and output (lines.mjs).
 
-import { io } from "socket.io-client";
 import { Acks, acked, decode, report, serve } from "./lines.mjs";
+
+// The package to use: one of the releases in package.json.
+const { io } = await import(process.argv[2]);
 
 const clients = new Map(); // name -> {socket, acks}
 
@@ -66,7 +68,18 @@ serve({
 
   emitWithAck({ client, event, args, timeout }) {
     const { socket } = find(client);
-    return acked((done) => socket.timeout(timeout).emit(event, ...decode(args), done));
+    return acked((done) => {
+      if (socket.timeout) {
+        socket.timeout(timeout).emit(event, ...decode(args), done);
+        return;
+      }
+      // socket.timeout came with 4.4.
+      const timer = setTimeout(() => done(new Error("operation has timed out")), timeout);
+      socket.emit(event, ...decode(args), (...answer) => {
+        clearTimeout(timer);
+        done(null, ...answer);
+      });
+    });
   },
 
   answer({ client, event, args }) {

@@ -16,7 +16,10 @@
 package nodejs
 
 import (
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -28,10 +31,47 @@ type Clients struct {
 	peer *peer
 }
 
-// StartClients starts a process without sockets.
+// ClientVersion is a release of socket.io-client.
+type ClientVersion string
+
+// The releases. All of them speak Socket.IO 5 over Engine.IO 4.
+const (
+	// Client48 is the newest.
+	Client48 ClientVersion = "4.8"
+	// Client41 is from before recovery (4.6), emits with a timeout (4.4) and several packets of one size limit (4.5).
+	Client41 ClientVersion = "4.1"
+	// Client31 is the last of the first that speak these protocols.
+	Client31 ClientVersion = "3.1"
+)
+
+// ClientVersions are all releases, the newest first.
+func ClientVersions() []ClientVersion { return []ClientVersion{Client48, Client41, Client31} }
+
+// npm is the name under which the release is installed.
+func (v ClientVersion) npm() string {
+	if v == Client48 {
+		return "socket.io-client"
+	}
+	return "socket.io-client-" + string(v)
+}
+
+// Bundle is the release as browsers load it: socket.io.js, socket.io.min.js, socket.io.msgpack.min.js and their source
+// maps, with the newest also socket.io.esm.min.js.
+func (v ClientVersion) Bundle(t testing.TB) fs.FS {
+	t.Helper()
+	return os.DirFS(filepath.Join(install(t), "node_modules", v.npm(), "dist"))
+}
+
+// StartClients starts a process without sockets, with the newest client.
 func StartClients(t testing.TB) *Clients {
 	t.Helper()
-	p := startPeer(t, "the Node.js clients", "client.mjs")
+	return Client48.Start(t)
+}
+
+// Start starts a process without sockets.
+func (v ClientVersion) Start(t testing.TB) *Clients {
+	t.Helper()
+	p := startPeer(t, "the Node.js clients "+string(v), "client.mjs", v.npm())
 	return &Clients{Journal: p.journal, peer: p}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/ports"
@@ -281,7 +282,10 @@ func (s sharedBy) Claim(_ context.Context, id domain.SessionID, _ domain.NodeID)
 }
 
 func (s sharedBy) GiveBack(context.Context, domain.SessionID, domain.NodeID) error { return nil }
-func (s sharedBy) Delete(context.Context, domain.SessionID, domain.NodeID) error   { return nil }
+
+func (s sharedBy) Delete(context.Context, domain.SessionID, domain.NodeID, time.Duration) error {
+	return nil
+}
 
 // refusing is a store that has nothing for those who come back.
 func refusing(_ *run, s ports.Sessions) ports.Sessions { return empty{s} }

@@ -46,10 +46,11 @@ func (r *run) onBeat(m *domain.Message) (inmemory.AppendFault, bool) {
 	return inmemory.AppendFault{Delay: wait}, ok
 }
 
-// beatIn is how long a heartbeat of the clock has to wait. The caller holds the lock.
+// beatIn is how long a heartbeat of the clock has to wait. What a node says that leaves waits for nothing. The caller
+// holds the lock.
 func (r *run) beatIn(m *domain.Message) (time.Duration, bool) {
 	passed := time.Since(r.w.began) - r.beatFrom
-	if m.Kind() != domain.KindHeartbeat || passed < beatInterval*9/10 || passed > beatInterval {
+	if m.Kind() != domain.KindHeartbeat || r.closing.order > 0 || passed < beatInterval*9/10 || passed > beatInterval {
 		return 0, false
 	}
 	// A little more, so that nodes do not beat at the same time.

@@ -61,7 +61,7 @@ func report(t *testing.T, r *Result) {
 		t.Errorf("seed %d: %s", r.Seed, wrong)
 	}
 	if len(r.Wrong) > 0 {
-		t.Errorf("replay it: go test ./internal/testkit/simulator -run TestCluster -v -seed %d", r.Seed)
+		t.Errorf("replay it: go test ./internal/testkit/simulator -run TestCluster -v -cpu 1 -seed %d", r.Seed)
 	}
 }
 

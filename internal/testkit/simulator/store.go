@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/ports"
@@ -41,8 +42,10 @@ func (s tapSessions) Claim(ctx context.Context, id domain.SessionID, claimer dom
 }
 
 // Delete tells what is deleted.
-func (s tapSessions) Delete(ctx context.Context, id domain.SessionID, owner domain.NodeID) error {
-	err := s.Sessions.Delete(ctx, id, owner)
+func (s tapSessions) Delete(
+	ctx context.Context, id domain.SessionID, owner domain.NodeID, remember time.Duration,
+) error {
+	err := s.Sessions.Delete(ctx, id, owner, remember)
 	s.tellf("deletes a session: %v", err)
 	return err
 }

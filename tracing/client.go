@@ -1,0 +1,193 @@
+package tracing
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
+)
+
+// clientConfig is what a tracer was told about clients.
+type clientConfig struct {
+	context ClientContext
+	sampled bool
+	field   string
+}
+
+// Interceptor returns what traces an edge's clients: each connecting, each event and each end is a span, under which
+// stands what the application does about it. It keeps the contract of ports.Interceptor.
+func (t *Tracer) Interceptor() ports.Interceptor {
+	c := &clients{tracer: t}
+	for kind := range c.names {
+		call := domain.ClientCallKind(kind)
+		c.names[kind] = processing().name + " " + call.String()
+		c.starts[kind] = []trace.SpanStartOption{
+			trace.WithSpanKind(processing().kind),
+			trace.WithAttributes(append(clientAttributes(t.system, call), t.node...)...),
+		}
+	}
+	return c
+}
+
+// clients traces what clients do. What a span begins with is made once.
+type clients struct {
+	tracer *Tracer
+	names  [domain.ClientDisconnect + 1]string
+	starts [domain.ClientDisconnect + 1][]trace.SpanStartOption
+}
+
+// said is the context of a client, of its connection or of one event. It is no parent yet.
+type said struct{}
+
+// Greet keeps the context that the client has sent with its connection.
+func (c *clients) Greet(ctx context.Context, g *domain.Greeting) context.Context {
+	if c.tracer.clients.context == ClientIgnored {
+		return ctx
+	}
+	sent := stranger{g.Header(traceparent), g.Header(tracestate)}
+	if sent.parent == "" {
+		sent = fromFields(g.Auth.JSON(), traceparent)
+	}
+	if remote := sent.spanContext(); remote.IsValid() {
+		return context.WithValue(ctx, said{}, remote)
+	}
+	return ctx
+}
+
+// Begin begins a span, whose parent is the client's where that is wanted.
+func (c *clients) Begin(ctx context.Context, call domain.ClientCall) (context.Context, func(error)) {
+	kind := min(int(call.Kind), len(c.names)-1)
+	options := c.starts[kind]
+	if remote := c.contextOf(ctx, &call); remote.IsValid() {
+		if c.tracer.clients.context == ClientLink {
+			options = append(slices.Clip(options), trace.WithLinks(trace.Link{SpanContext: remote}))
+		} else {
+			ctx = trace.ContextWithRemoteSpanContext(ctx, c.judged(ctx, remote, kind))
+		}
+	}
+	ctx, span := c.tracer.tracer.Start(ctx, c.names[kind], options...)
+	if !span.IsRecording() {
+		return ctx, noEnd
+	}
+	span.SetAttributes(destination(call.Namespace))
+	if c.tracer.details {
+		span.SetAttributes(socketKey.String(string(call.Socket)))
+		if call.Kind == domain.ClientEvent {
+			span.SetAttributes(eventKey.String(call.Event.Event()))
+		}
+	}
+	return ctx, func(err error) { c.end(span, err) }
+}
+
+func noEnd(error) {}
+
+// end ends a span. What the application says in its errors is a detail: it may be about anybody.
+func (c *clients) end(span trace.Span, err error) {
+	switch name := typeOf(err); {
+	case err == nil:
+	case c.tracer.details:
+		fail(span, err)
+	case name == otherError:
+		span.SetStatus(codes.Error, "")
+		span.SetAttributes(errorType(fmt.Sprintf("%T", err)))
+	default:
+		span.SetStatus(codes.Error, "")
+		span.SetAttributes(errorType(name))
+	}
+	span.End()
+}
+
+// contextOf is the client's context for a call: the event's own, else the connection's.
+func (c *clients) contextOf(ctx context.Context, call *domain.ClientCall) trace.SpanContext {
+	config := &c.tracer.clients
+	if config.context == ClientIgnored {
+		return trace.SpanContext{}
+	}
+	if config.field != "" && call.Kind == domain.ClientEvent {
+		if remote := inEvent(call.Event.JSON(), config.field).spanContext(); remote.IsValid() {
+			return remote
+		}
+	}
+	remote, _ := ctx.Value(said{}).(trace.SpanContext)
+	return remote
+}
+
+// judged is a client's context with the flag that counts: its own if clients are believed, else what the provider's
+// sampler says of a trace that begins here. It is asked by way of a span that is never ended, so that nobody gets it.
+func (c *clients) judged(ctx context.Context, remote trace.SpanContext, kind int) trace.SpanContext {
+	if c.tracer.clients.sampled {
+		return remote
+	}
+	_, probe := c.tracer.tracer.Start(ctx, c.names[kind], append(slices.Clip(c.starts[kind]), trace.WithNewRoot())...)
+	return remote.WithTraceFlags(remote.TraceFlags().WithSampled(probe.SpanContext().IsSampled()))
+}
+
+// The fields of W3C Trace Context.
+const (
+	traceparent = "traceparent"
+	tracestate  = "tracestate"
+)
+
+// How much of what a stranger says is looked at. A traceparent has 55 characters, and the specification asks for 512 of a
+// tracestate.
+const (
+	maxTraceparent = 128
+	maxTracestate  = 512
+)
+
+// stranger is a trace context as a client has sent it.
+type stranger struct{ parent, state string }
+
+// spanContext is what was said, if it is a valid context; the zero SpanContext otherwise. Baggage is not taken from
+// clients: it would travel to all nodes.
+func (s stranger) spanContext() trace.SpanContext {
+	if s.parent == "" || len(s.parent) > maxTraceparent {
+		return trace.SpanContext{}
+	}
+	carried := propagation.MapCarrier{traceparent: s.parent}
+	if len(s.state) <= maxTracestate {
+		carried[tracestate] = s.state
+	}
+	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carried))
+}
+
+// fromFields reads a context out of a JSON object: from the field of a name, and tracestate beside it. The last one
+// counts, as in JavaScript.
+func fromFields(object []byte, name string) (s stranger) {
+	for key, value := range domain.Fields(object) {
+		switch string(key) {
+		case name:
+			s.parent = text(value, maxTraceparent)
+		case tracestate:
+			s.state = text(value, maxTracestate)
+		}
+	}
+	return s
+}
+
+// inEvent reads a context out of the last argument of an event that is an object.
+func inEvent(event []byte, name string) (s stranger) {
+	first := true
+	for element := range domain.Elements(event) {
+		if !first && bytes.HasPrefix(element, []byte{'{'}) {
+			s = fromFields(element, name)
+		}
+		first = false
+	}
+	return s
+}
+
+// text is a JSON string without its quotes, if it is one, has no escapes and is short enough. No context needs an escape.
+func text(value []byte, most int) string {
+	if len(value) < 2 || len(value) > most+2 || value[0] != '"' || bytes.IndexByte(value, '\\') >= 0 {
+		return ""
+	}
+	return string(value[1 : len(value)-1])
+}
