@@ -3,7 +3,6 @@ package diagnostics_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/roombus/roombus/adapters/inmemory"
@@ -15,31 +14,15 @@ import (
 func Example() {
 	ctx := context.Background()
 	cluster := inmemory.New(inmemory.Config{})
-	var services []*diagnostics.Service
-	for _, name := range []string{"chat-1", "chat-2"} {
-		transport := cluster.Member()
-		recorder := diagnostics.NewRecorder(diagnostics.Config{})
-		node, err := app.NewNode(recorder.Log(transport.Log()), transport.Channel(), nil, app.Config{
-			Name: name, Observer: recorder.Observer(nil),
-		})
-		if err != nil {
-			log.Fatal(err)
-		}
-		service, err := diagnostics.NewService(node, recorder, diagnostics.Sources{})
-		if err != nil {
-			log.Fatal(err)
-		}
-		if err := node.Run(ctx); err != nil {
-			log.Fatal(err)
-		}
-		defer node.Close()
-		defer service.Close()
-		services = append(services, service)
-	}
-	services[0].Meet(ctx, 100*time.Millisecond)
-	reply, err := services[0].Ask(ctx, diagnostics.Question{Status: &diagnostics.StatusQuestion{}})
+	first, endFirst := exampleNode(ctx, cluster, "chat-1")
+	defer endFirst()
+	_, endSecond := exampleNode(ctx, cluster, "chat-2")
+	defer endSecond()
+
+	first.Meet(ctx, 300*time.Millisecond)
+	reply, err := first.Ask(ctx, diagnostics.Question{Status: &diagnostics.StatusQuestion{}})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, answer := range reply.Answers {
 		fmt.Println(answer.Name, "is healthy:", answer.Status.Healthy)
@@ -49,4 +32,28 @@ func Example() {
 	// chat-1 is healthy: true
 	// chat-2 is healthy: true
 	// missing: 0
+}
+
+// exampleNode runs a node with diagnostics, and returns what ends it.
+func exampleNode(ctx context.Context, cluster *inmemory.Cluster, name string) (*diagnostics.Service, func()) {
+	transport := cluster.Member()
+	recorder := diagnostics.NewRecorder(diagnostics.Config{})
+	node, err := app.NewNode(recorder.Log(transport.Log()), transport.Channel(), nil, app.Config{
+		Name: name, Observer: recorder.Observer(nil),
+	})
+	if err != nil {
+		panic(err)
+	}
+	service, err := diagnostics.NewService(node, recorder, diagnostics.Sources{})
+	if err != nil {
+		panic(err)
+	}
+	if err := node.Run(ctx); err != nil {
+		panic(err)
+	}
+	return service, func() {
+		_ = service.Close()
+		_ = node.Close()
+		_ = transport.Close()
+	}
 }

@@ -60,7 +60,9 @@ func TestDiagnosticsPassNodejsServersBy(t *testing.T) {
 			js := nodejs.StartServer(t, nodejs.ServerConfig{Adapter: test.adapter, RedisURL: redis.URL()})
 			js.OnServerSide("/", "note")
 			a, b := startCurious(t, redis.URL(), test.config), startCurious(t, redis.URL(), test.config)
-			counts := func() bool { return js.ServerCount("/") == 3 && a.node.NodeCount("/") == 3 && b.node.NodeCount("/") == 3 }
+			counts := func() bool {
+				return js.ServerCount("/") == 3 && a.node.NodeCount("/") == 3 && b.node.NodeCount("/") == 3
+			}
 			waitFor(t, "all count three", counts)
 			for range 20 {
 				reply, err := a.service.Ask(t.Context(), diagnostics.Question{
