@@ -101,7 +101,7 @@ function drawVerdict(nodes) {
   if (state.view.error) {
     worse('fault');
     for (const problem of self?.problems ?? []) why.push(`${self.name}: ${problem}`);
-    why.push(`The other nodes cannot be asked${state.view.unreached > 1 ? ` for ${ago(state.view.unreached)}` : ''}: what is shown of them is their last word, what is shown of ${self?.name ?? 'this node'} is its own record. (${state.view.error})`);
+    why.push(`The other nodes have not been reachable${state.view.unreached > 1 ? ` for ${ago(state.view.unreached)}` : ''}: what is shown of them is their last word, what is shown of ${self?.name ?? 'this node'} is its own record. (${state.view.error})`);
   }
   for (const n of nodes) {
     if (n.state === 'silent' && !state.view.error) {
