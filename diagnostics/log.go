@@ -155,7 +155,7 @@ func (t *traffic) stream(name string) *stream {
 	return s
 }
 
-// stream is where the reader of a stream stands. Only the reader writes it.
+// stream is where the reader of a stream stands. Where a log has several tails of one, it is a mixture of them.
 type stream struct {
 	name   string
 	begun  time.Time
@@ -163,8 +163,8 @@ type stream struct {
 	behind atomic.Int64 // how long the last entry had been in the log, by two clocks; 0 at the tail
 	cursor atomic.Pointer[domain.Offset]
 	least  least
-	// run counts the entries since the tail. Only the reader touches it.
-	run int
+	// run counts the entries since the tail.
+	run atomic.Int64
 }
 
 func (s *stream) heard(now time.Time) { s.last.Store(int64(now.Sub(s.begun))) }
@@ -173,8 +173,7 @@ func (s *stream) lastHeard() time.Time { return s.begun.Add(time.Duration(s.last
 
 // entry takes an entry that was stored at a time. In a long row of entries the clock is looked at for some of them only.
 func (s *stream) entry(stored time.Time) {
-	s.run++
-	if s.run%8 != 1 {
+	if s.run.Add(1)%8 != 1 {
 		return
 	}
 	now := time.Now()
@@ -188,7 +187,7 @@ func (s *stream) entry(stored time.Time) {
 }
 
 func (s *stream) atTail(now time.Time, cursor domain.Offset) {
-	s.run = 0
+	s.run.Store(0)
 	s.heard(now)
 	s.behind.Store(atLogEnd)
 	if old := s.cursor.Load(); old == nil || *old != cursor {
@@ -222,7 +221,7 @@ type least struct {
 
 const leastWindow = 5 * time.Minute
 
-// take is called by one goroutine alone.
+// take takes what was seen. Two that come at the same time may make it forget one of them.
 func (l *least) take(now time.Time, d time.Duration) {
 	switch began := l.since.Load(); {
 	case !l.known.Load():
