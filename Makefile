@@ -79,7 +79,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (60s)
 
 .PHONY: soak
 soak: ## Let clusters in memory live through SOAK_SEEDS (200000) plans from SOAK_FIRST (1) on
-	@go test -count 1 -timeout 0 -v -run '^TestCluster$$' ./internal/testkit/simulator -first $(SOAK_FIRST) -seeds $(SOAK_SEEDS)
+	@GOGC=1000 go test -count 1 -timeout 0 -v -run '^TestCluster$$' ./internal/testkit/simulator -first $(SOAK_FIRST) -seeds $(SOAK_SEEDS)
 
 .PHONY: cover
 cover: ## Say how much of domain and app the tests of domain and app cover

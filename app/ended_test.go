@@ -6,8 +6,10 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/roombus/roombus/adapters/inmemory"
 	"github.com/roombus/roombus/app"
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/ports"
@@ -329,6 +331,56 @@ func TestCase15_ANodeThatLeavesDoesTheEnds(t *testing.T) {
 				for _, who := range []*client{me, other} {
 					wantOutcome(t, who.recoverAt(c.nodes[2]), domain.RecoveryUnknown, "no such session")
 				}
+			})
+		})
+	}
+}
+
+// Who has been put out is on his way back elsewhere, and the log is slow to take the order that reaches him there. What
+// others have said of their sessions is stored all the same, and the end is done when the order is in the log.
+func TestCase16_AnOrderThatIsSlowHoldsUpNoSave(t *testing.T) {
+	for name, fails := range map[string]bool{"slow": false, "refused at first": true} {
+		t.Run(name, func(t *testing.T) {
+			inRecovery(t, 2, func(t *testing.T, c *cluster) {
+				was, is := c.nodes[a], c.nodes[b]
+				me, other := was.connect(t, "me"), was.connect(t, "other")
+				pass(soon)
+				me.vanish()
+				was.transport.Faults().Hold() // it does not read that somebody has the session
+				session, others := was.edge.session("me"), was.edge.session("other")
+				wantOutcome(t, me.recoverSaying(is, "", 1<<20), domain.Recovered, "")
+				fault := inmemory.AppendFault{Delay: 4 * time.Second}
+				if fails {
+					fault.Outcome = inmemory.AppendRefused
+				}
+				was.transport.Faults().NextAppends(fault)
+				deleted := session.End()
+				pass(soon)
+				others.SetData(domain.TextValue("newer"))
+				pass(50 * time.Millisecond)
+				store := is.transport.Sessions()
+				s, err := store.Claim(t.Context(), other.session, "somebody")
+				no(t, err)
+				if text, _ := s.Data.Text(); text != "newer" {
+					t.Errorf("%q is stored", text)
+				}
+				no(t, store.GiveBack(t.Context(), other.session, "somebody"))
+				select {
+				case <-deleted:
+					t.Error("the end is done, and nobody was told")
+				default:
+				}
+				if fails { // it reads that somebody has the session before it tries again
+					pass(4 * time.Second)
+					was.transport.Faults().Resume()
+					synctest.Wait()
+				}
+				<-deleted
+				pass(soon)
+				if is.edge.session("me") != nil {
+					t.Error("the client is still there")
+				}
+				was.transport.Faults().Resume()
 			})
 		})
 	}

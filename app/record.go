@@ -50,6 +50,8 @@ type record struct {
 	deleted chan struct{} // closed when an ended session is deleted, isDeleted then; nil before its end
 
 	isDeleted bool
+	// ordering says that an order is on its way that has whoever has taken the ended session disconnect.
+	ordering bool
 	// discarded says that whoever has claimed the ended session meanwhile may have it.
 	discarded bool
 }
@@ -303,12 +305,17 @@ func (r *record) gone() (lost func()) {
 	lost, r.lost, r.arrivals = r.lost, nil, nil
 	r.state = recordGone
 	r.keeper.drop(r)
+	r.done()
+	r.tell()
+	return lost
+}
+
+// done says that an ended session is deleted, or as good as that. The caller holds the lock.
+func (r *record) done() {
 	if r.deleted != nil && !r.isDeleted {
 		r.isDeleted = true
 		close(r.deleted)
 	}
-	r.tell()
-	return lost
 }
 
 // briefly is for how long a record is stored whose window was over before the store could be reached: it replaces one

@@ -221,7 +221,7 @@ func (n *Node) supersede(ctx context.Context, ns *namespace, s *domain.Session) 
 	at := n.placesIn(ns)
 	r.mu.Lock()
 	stored := s.Owner == n.id && s.Claim == r.claim // it is this node's hold that was claimed
-	ended, saving := r.state == recordEnded || r.deleted != nil && stored, r.saving
+	ended, saving := r.state == recordEnded || r.deleted != nil && (stored || !r.isDeleted), r.saving
 	if stored && r.state != recordReturning {
 		newer := r.session(&at)
 		s.Data, s.Stays, s.Whole, s.Began, s.AsOf = newer.Data, newer.Stays, newer.Whole, newer.Began, newer.AsOf
@@ -306,7 +306,7 @@ func (n *Node) superseded(ns *namespace, order *domain.Disconnect) (sockets int)
 		sockets++
 		r.mu.Lock()
 		var lost func()
-		if r.state != recordEnded {
+		if r.state != recordEnded && (r.deleted == nil || r.isDeleted) { // else its end is still to be done
 			lost = r.gone()
 		}
 		r.mu.Unlock()

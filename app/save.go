@@ -93,7 +93,7 @@ func (k *keeper) store(ctx context.Context, records []*record) error {
 		}
 	}
 	atOnce(len(deletes), func(i int) {
-		deletes[i].err = k.remove(ctx, deletes[i].record)
+		k.remove(ctx, deletes[i])
 	})
 	failed := 0
 	var failure error
@@ -107,24 +107,6 @@ func (k *keeper) store(ctx context.Context, records []*record) error {
 		k.node.observe(ctx, &domain.SessionsFailed{Sessions: failed, Err: failure})
 	}
 	return failure
-}
-
-// remove deletes a session that has ended. When somebody has claimed it meanwhile, its client is on its way back, and an
-// order in the log reaches it wherever it will be (case 15), unless there is nothing against its coming back.
-func (k *keeper) remove(ctx context.Context, r *record) error {
-	n := k.node
-	err := n.sessions.Delete(ctx, r.id, n.id, k.remember())
-	r.mu.Lock()
-	ordered := r.isDeleted || r.discarded
-	r.mu.Unlock()
-	if !errors.Is(err, domain.ErrSessionLost) || ordered {
-		return err
-	}
-	order := &domain.Disconnect{Target: domain.Target{Rooms: []string{string(r.socket)}}}
-	if _, failure := n.append(ctx, r.ns, order); failure != nil {
-		return failure
-	}
-	return err
 }
 
 // begin takes a record off the list, as it is now; nil when there is nothing to store. lost is what is to be told to its
@@ -204,9 +186,8 @@ func (k *keeper) end(s *saving) (done bool) {
 		if r.state != recordTaken {
 			lost = r.taken()
 		}
-		if s.session == nil && !r.isDeleted { // whoever has it now is ordered to disconnect
-			r.isDeleted = true
-			close(r.deleted)
+		if r.discarded {
+			r.done() // whoever has it may have it
 		}
 		return true // and it is looked at again with the next lease
 	case s.err == nil && s.session == nil:

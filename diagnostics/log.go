@@ -30,8 +30,7 @@ func (t *traffic) counts() counts {
 }
 
 // Log returns a log that counts what is appended to the given one and what is read from its tail, and knows where its
-// readers stand. It keeps the contract of ports.Log, and ports.As finds the inner log's abilities through it. Where spans
-// are those of [Recorder.Provider], it must be inside of what traces the log.
+// readers stand. It keeps the contract of ports.Log, and ports.As finds the inner log's abilities through it.
 func (r *Recorder) Log(inner ports.Log) ports.Log {
 	if lag, ok := ports.As[ports.Lag](inner); ok {
 		r.traffic.mu.Lock()
@@ -80,20 +79,6 @@ func (l *countedLog) Tail(ctx context.Context, after domain.Offset, h ports.LogH
 type countedReader struct {
 	ports.LogHandler
 	traffic *traffic
-	// marked is the context that was marked last: readers use one again and again.
-	marked atomic.Pointer[markedContext]
-}
-
-type markedContext struct{ from, to context.Context } //nolint:containedctx // a reader's, which carries values only
-
-// mark marks a context as that of an entry that has not been chosen where it comes from.
-func (r *countedReader) mark(ctx context.Context) context.Context {
-	if m := r.marked.Load(); m != nil && m.from == ctx {
-		return m.to
-	}
-	m := &markedContext{ctx, context.WithValue(ctx, passedOver{}, true)}
-	r.marked.Store(m)
-	return m.to
 }
 
 // HandleEntry counts e and passes it on.
@@ -101,9 +86,6 @@ func (r *countedReader) HandleEntry(ctx context.Context, e *domain.Entry) {
 	r.traffic.received.Add(1)
 	r.traffic.bytesIn.Add(uint64(sizeOf(&e.Message)))
 	r.traffic.stream(e.Stream).entry(e.Time)
-	if hasNoTrace(&e.Message) {
-		ctx = r.mark(ctx)
-	}
 	r.LogHandler.HandleEntry(ctx, e)
 }
 

@@ -269,7 +269,7 @@ func spansOf(s *diagnostics.Service) int {
 	return s.AskSelf(diagnostics.Question{Status: &diagnostics.StatusQuestion{}}).Status.Recording.Spans
 }
 
-// What is exported and what is remembered are two choices, and a trace is remembered as a whole or not at all.
+// Of what is sampled a part is remembered, and a trace is remembered as a whole or not at all.
 func TestSampler(t *testing.T) {
 	remote := func(traceState string, flags trace.TraceFlags) context.Context {
 		state, err := trace.ParseTraceState(traceState)
@@ -280,6 +280,7 @@ func TestSampler(t *testing.T) {
 			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceState: state, TraceFlags: flags, Remote: true,
 		}))
 	}
+	always := sdktrace.AlwaysSample()
 	for _, test := range []struct {
 		name                 string
 		base                 sdktrace.Sampler
@@ -289,14 +290,13 @@ func TestSampler(t *testing.T) {
 		remembered, exported int
 		state                string
 	}{
-		{name: "nothing is exported", parent: t.Context(), rate: -1, remembered: 2, state: "1"},
-		{name: "all is exported", base: sdktrace.AlwaysSample(), parent: t.Context(), rate: -1, remembered: 2, exported: 2, state: "1"},
-		{name: "nothing is remembered", base: sdktrace.AlwaysSample(), parent: t.Context(), off: true, exported: 2, state: "0"},
-		{name: "nothing at all", parent: t.Context(), off: true},
-		{name: "chosen elsewhere", parent: remote("roombus=1", 0), rate: 1e-9, remembered: 2, state: "1"},
-		{name: "passed over elsewhere, and exported", parent: remote("roombus=0", trace.FlagsSampled), rate: -1, state: "0"},
-		{name: "passed over elsewhere", parent: remote("", 0), rate: -1},
-		{name: "from somebody who does not choose", parent: remote("", trace.FlagsSampled), rate: -1, remembered: 2, state: "1"},
+		{name: "nothing is sampled", base: sdktrace.NeverSample(), parent: t.Context(), rate: -1},
+		{name: "all is sampled", base: always, parent: t.Context(), rate: -1, remembered: 2, exported: 2, state: "1"},
+		{name: "nothing is remembered", base: always, parent: t.Context(), off: true, exported: 2, state: "0"},
+		{name: "chosen elsewhere", base: always, parent: remote("roombus=1", trace.FlagsSampled), rate: 1e-9, remembered: 2, exported: 2, state: "1"},
+		{name: "passed over elsewhere", base: always, parent: remote("roombus=0", trace.FlagsSampled), rate: -1, exported: 2, state: "0"},
+		{name: "not sampled elsewhere", base: sdktrace.ParentBased(always), parent: remote("", 0), rate: -1},
+		{name: "from somebody who does not choose", base: always, parent: remote("", trace.FlagsSampled), rate: -1, remembered: 2, exported: 2, state: "1"},
 	} {
 		r := diagnostics.NewRecorder(diagnostics.Config{TracesPerSecond: test.rate, NoTraces: test.off})
 		s := service(t, r)
@@ -338,7 +338,7 @@ func TestTheBudgetOfTraces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := diagnostics.NewRecorder(diagnostics.Config{TracesPerSecond: 20})
 		s := service(t, r)
-		tracer, _ := provider(t, r, nil)
+		tracer := r.Provider().Tracer("test")
 		for range 1000 {
 			_, span := tracer.Start(t.Context(), "one")
 			span.End()
@@ -354,7 +354,7 @@ func TestTheBudgetOfTraces(t *testing.T) {
 func TestSpansAreBounded(t *testing.T) {
 	r := diagnostics.NewRecorder(diagnostics.Config{TracesPerSecond: -1, Spans: 100, SpanBytes: 20_000})
 	s := service(t, r)
-	tracer, _ := provider(t, r, nil)
+	tracer := r.Provider().Tracer("test")
 	for range 300 {
 		_, span := tracer.Start(t.Context(), "one")
 		span.SetAttributes(attribute.String("db.statement", "secret"), attribute.String("roombus.reason", strings.Repeat("x", 10_000)))
@@ -370,7 +370,7 @@ func TestSpansAreBounded(t *testing.T) {
 	}
 	small := diagnostics.NewRecorder(diagnostics.Config{TracesPerSecond: -1, Spans: 10})
 	smallService := service(t, small)
-	tracer, _ = provider(t, small, nil)
+	tracer = small.Provider().Tracer("test")
 	for range 300 {
 		_, span := tracer.Start(t.Context(), "one")
 		span.End()
@@ -380,8 +380,7 @@ func TestSpansAreBounded(t *testing.T) {
 	}
 }
 
-// What a node has not chosen is remembered nowhere and carries nothing; what Node.js has written begins a trace where it
-// is read.
+// What a node has not chosen is remembered nowhere and carries nothing.
 func TestWhatIsNotChosen(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		thrifty := c.add("thrifty", diagnostics.Config{TracesPerSecond: 1e-9}, diagnostics.Sources{})
@@ -401,34 +400,5 @@ func TestWhatIsNotChosen(t *testing.T) {
 		if err != nil || len(page.Entries) != 1 || len(page.Entries[0].Message.Headers) != 0 {
 			t.Errorf("the entry is %+v, %v; want one without headers", page.Entries, err)
 		}
-		p, err := domain.NewPacket([]byte(`["news"]`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		foreign := &silentLog{}
-		tail, err := c.nodes[0].recorder.Log(foreign).Tail(t.Context(), "", foreignReader{c.nodes[0].recorder.Provider().Tracer("test")})
-		if err != nil || tail != nil {
-			t.Fatalf("tail: %v, %v", tail, err)
-		}
-		before := spansOf(c.nodes[0].service)
-		for publisher, more := range map[domain.PublisherID]int{"": 1, "0123456789abcdef": 0} {
-			foreign.handler.HandleEntry(t.Context(), &domain.Entry{Message: domain.Message{
-				Publisher: publisher, Namespace: "/", Body: &domain.Broadcast{Packet: p},
-			}})
-			if now := spansOf(c.nodes[0].service); now != before+more {
-				t.Errorf("an entry of publisher %q has made %d spans, want %d", publisher, now-before, more)
-			}
-			before = spansOf(c.nodes[0].service)
-		}
 	}, "a", "b")
 }
-
-// foreignReader makes a span for each entry, as package tracing does.
-type foreignReader struct{ tracer trace.Tracer }
-
-func (r foreignReader) HandleEntry(ctx context.Context, _ *domain.Entry) {
-	_, span := r.tracer.Start(ctx, "process")
-	span.End()
-}
-
-func (foreignReader) HandleNotice(context.Context, domain.Notice) {}

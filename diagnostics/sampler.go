@@ -13,16 +13,11 @@ const (
 	samplerLabel = "roombus recorder over "
 )
 
-// Sampler returns a sampler that decides as base does what is exported, and besides chooses traces whose spans the
-// recorder remembers: Config.TracesPerSecond new ones at the most. Spans that are chosen but not sampled are recorded
-// only, so exporters do not see them. The choice travels with the trace, in its state, so that all nodes that use this
-// sampler remember the same traces as a whole. From then on the recorder takes what was chosen, and nothing else.
-//
-// A nil base samples nothing: that is for a process without an exporter.
+// Sampler returns a sampler that decides as base does, for a process that exports its spans, and chooses of the traces
+// that are sampled those whose spans the recorder remembers: Config.TracesPerSecond new ones at the most. The choice
+// travels with the trace, in its state, so that all nodes remember the same traces as a whole. From then on the recorder
+// takes what was chosen, and nothing else.
 func (r *Recorder) Sampler(base sdktrace.Sampler) sdktrace.Sampler {
-	if base == nil {
-		base = sdktrace.NeverSample()
-	}
 	r.sampling.Store(true)
 	return &sampler{base: base, recorder: r}
 }
@@ -40,50 +35,43 @@ func (s *sampler) Description() string { return samplerLabel + s.base.Descriptio
 // ShouldSample decides about a span that begins.
 func (s *sampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
 	result := s.base.ShouldSample(p)
+	if result.Decision == sdktrace.Drop && !s.allowed {
+		return result
+	}
 	parent := trace.SpanContextFromContext(p.ParentContext)
 	origin := parent
 	if !parent.IsValid() && len(p.Links) > 0 { // a trace of its own that points at the message's
 		origin = p.Links[0].SpanContext
 	}
-	chosen, mark := s.choose(origin, result.Decision)
+	chosen, mark := s.choose(origin)
 	if mark != "" {
 		// A state that is full of others' entries takes one more by letting go the oldest; it refuses nothing else here.
 		if state, err := result.Tracestate.Insert(stateKey, mark); err == nil {
 			result.Tracestate = state
 		}
 	}
-	switch {
-	case !chosen:
-	case s.allowed:
+	if chosen && s.allowed {
 		// Nobody exports it here, but another node may have an exporter, and go by what the sender has decided.
 		result.Decision = sdktrace.RecordAndSample
-	case result.Decision == sdktrace.Drop:
-		result.Decision = sdktrace.RecordOnly
 	}
 	return result
 }
 
-// choose says whether a span is remembered, and what its trace's state is to say: nothing where it says nothing and all
-// would be clear without.
-func (s *sampler) choose(origin trace.SpanContext, base sdktrace.SamplingDecision) (chosen bool, mark string) {
+// choose says whether a span is remembered, and what its trace's state is to say.
+func (s *sampler) choose(origin trace.SpanContext) (chosen bool, mark string) {
 	switch said := origin.TraceState().Get(stateKey); {
-	case said == stateChosen:
-		if s.recorder.traceRate != 0 && (!origin.IsRemote() || s.recorder.allowForeign()) {
-			return true, stateChosen
-		}
-		return false, stateChosen
+	case said == stateChosen && s.recorder.traceRate != 0 && (!origin.IsRemote() || s.recorder.allowForeign()):
+		return true, stateChosen
 	case said != "":
-		return false, statePassed
+		return false, said
 	case s.allowed && !origin.IsValid():
 		return true, stateChosen
 	case origin.IsValid() && (!origin.IsRemote() || !origin.IsSampled()):
 		return false, "" // a trace that was passed over where it began
 	case s.recorder.allow():
 		return true, stateChosen
-	case base != sdktrace.Drop:
-		return false, statePassed // it goes on as a trace, but is none of those that are remembered
 	default:
-		return false, ""
+		return false, statePassed // it goes on as a trace, but is none of those that are remembered
 	}
 }
 

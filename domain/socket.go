@@ -15,7 +15,7 @@ type SocketDetails struct {
 // Handshake is how a socket came to be: the request of its connection, and what the client said when it connected to
 // the namespace.
 type Handshake struct {
-	// Headers and Query are those of the first HTTP request; header names in lower case.
+	// Headers and Query are those of the first HTTP request; header names in lower case, host among them.
 	Headers, Query map[string][]string
 	// Time is when the handshake was, Issued on the wire in milliseconds.
 	Time time.Time

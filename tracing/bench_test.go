@@ -53,11 +53,32 @@ func benchmark(b *testing.B, provider trace.TracerProvider) {
 			}
 		}
 	})
-	e := &domain.Entry{Stream: "socket.io", Offset: "1-0", Message: *m}
-	b.Run("entry", func(b *testing.B) {
+	entries := map[string]domain.Headers{
+		"entry":              nil, // a Node.js server's: a trace begins here
+		"entry not recorded": {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"},
+		"entry recorded":     {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+	}
+	for name, headers := range entries {
+		e := &domain.Entry{Stream: "socket.io", Offset: "1-0", Message: *m}
+		e.Message.Headers = headers
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				inner.handler.HandleEntry(ctx, e)
+			}
+		})
+	}
+	between := tracer.Interceptor()
+	if between == nil {
+		return
+	}
+	ctx = between.Greet(ctx, greet(b, "", sampled))
+	call := domain.ClientCall{Kind: domain.ClientEvent, Namespace: "/"}
+	b.Run("client's event", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			inner.handler.HandleEntry(ctx, e)
+			_, end := between.Begin(ctx, call)
+			end(nil)
 		}
 	})
 }

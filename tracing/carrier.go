@@ -2,10 +2,15 @@ package tracing
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"maps"
 	"slices"
+	"strings"
 
+	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/roombus/roombus/domain"
 )
@@ -52,14 +57,86 @@ func (c *copier) Keys() []string {
 	return carrier(c.original).Keys()
 }
 
-// withContext is m, or a copy of it with the context of ctx in its headers.
-func (t *Tracer) withContext(ctx context.Context, m *domain.Message) *domain.Message {
-	c := copier{original: m.Headers}
-	t.propagator.Inject(ctx, &c)
-	if c.changed == nil {
+// withContext is m, or a copy of it with the context of ctx in its headers: that of the sending's span, or where there is
+// none that above it. What is not recorded and belongs to no trace that anybody knows has nothing to say; numbered says
+// that its receivers see by its number that it is of a node that would say it otherwise.
+func (t *Tracer) withContext(
+	ctx context.Context, m *domain.Message, span trace.Span, above trace.SpanContext, numbered bool,
+) *domain.Message {
+	if t.unrecorded == nil || baggage.FromContext(ctx).Len() > 0 {
+		c := copier{original: m.Headers}
+		t.propagator.Inject(ctx, &c)
+		return withHeaders(m, c.changed)
+	}
+	known := above.IsValid() && above.TraceID() != t.none.TraceID()
+	sc := span.SpanContext()
+	if !sc.IsValid() {
+		sc = above
+	}
+	switch {
+	case known || sc.IsSampled():
+		changed := make(domain.Headers, len(m.Headers)+2)
+		maps.Copy(changed, m.Headers)
+		changed[traceparent] = encodeTraceparent(sc)
+		if state := sc.TraceState().String(); state != "" {
+			changed[tracestate] = state
+		}
+		return withHeaders(m, changed)
+	case numbered:
+		return m
+	case len(m.Headers) == 0:
+		return withHeaders(m, t.unrecorded)
+	default:
+		changed := maps.Clone(m.Headers)
+		maps.Copy(changed, t.unrecorded)
+		return withHeaders(m, changed)
+	}
+}
+
+// withHeaders is a copy of m with other headers; m itself for none.
+func withHeaders(m *domain.Message, changed domain.Headers) *domain.Message {
+	if changed == nil {
 		return m
 	}
 	sent := *m
-	sent.Headers = c.changed
+	sent.Headers = changed
 	return &sent
+}
+
+// The form of a traceparent (W3C Trace Context): version, trace, span and flags in hexadecimal, with hyphens.
+const (
+	traceparentBegins = "00-"
+	traceparentLength = 55
+	flagsUnrecorded   = "-00"
+)
+
+func encodeTraceparent(sc trace.SpanContext) string {
+	var text [traceparentLength]byte
+	id, span := sc.TraceID(), sc.SpanID()
+	copy(text[:], traceparentBegins)
+	hex.Encode(text[3:], id[:])
+	text[35] = '-'
+	hex.Encode(text[36:], span[:])
+	copy(text[52:], flagsUnrecorded)
+	if sc.IsSampled() {
+		text[54] = '1'
+	}
+	return string(text[:])
+}
+
+// noContext is a context of no trace, which is not recorded.
+func noContext() trace.SpanContext {
+	var id [24]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID(id[:16]), SpanID: trace.SpanID(id[16:])})
+}
+
+// isUnrecorded reports whether headers say that what they are of is not recorded. Of what is none of the usual form it
+// reports false: whoever reads it in full decides.
+func (t *Tracer) isUnrecorded(h domain.Headers) bool {
+	if t.unrecorded == nil {
+		return false
+	}
+	parent := h[traceparent]
+	return len(parent) == traceparentLength && strings.HasPrefix(parent, traceparentBegins) && strings.HasSuffix(parent, flagsUnrecorded)
 }

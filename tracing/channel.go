@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/ports"
 )
@@ -11,6 +13,9 @@ import (
 // Channel returns a channel that traces what is sent and received over the given one. It keeps the contract of
 // ports.Channel, and ports.As finds the inner channel's abilities through it.
 func (t *Tracer) Channel(inner ports.Channel) ports.Channel {
+	if t.off {
+		return inner
+	}
 	return &tracedChannel{
 		Channel: inner,
 		tracer:  t,
@@ -36,9 +41,10 @@ func (c *tracedChannel) Send(ctx context.Context, to domain.NodeID, m *domain.Me
 	if !isTraced(m.Kind()) {
 		return c.Channel.Send(ctx, to, m)
 	}
-	ctx, span := c.send.start(ctx, m)
+	above := trace.SpanContextFromContext(ctx)
+	ctx, span := c.send.sending(ctx, m, above)
 	defer span.End()
-	err := c.Channel.Send(ctx, to, c.tracer.withContext(ctx, m))
+	err := c.Channel.Send(ctx, to, c.tracer.withContext(ctx, m, span, above, false))
 	if err != nil {
 		fail(span, err)
 	}

@@ -22,8 +22,12 @@ type clientConfig struct {
 }
 
 // Interceptor returns what traces an edge's clients: each connecting, each event and each end is a span, under which
-// stands what the application does about it. It keeps the contract of ports.Interceptor.
+// stands what the application does about it. It keeps the contract of ports.Interceptor. It is nil, for none, when the
+// tracer is off.
 func (t *Tracer) Interceptor() ports.Interceptor {
+	if t.off {
+		return nil
+	}
 	c := &clients{tracer: t}
 	for kind := range c.names {
 		call := domain.ClientCallKind(kind)
@@ -71,6 +75,9 @@ func (c *clients) Begin(ctx context.Context, call domain.ClientCall) (context.Co
 		} else {
 			ctx = trace.ContextWithRemoteSpanContext(ctx, c.judged(ctx, remote, kind))
 		}
+	}
+	if above := trace.SpanContextFromContext(ctx); !above.IsValid() && !c.tracer.begins() {
+		return trace.ContextWithSpanContext(ctx, c.tracer.none), noEnd
 	}
 	ctx, span := c.tracer.tracer.Start(ctx, c.names[kind], options...)
 	if !span.IsRecording() {
@@ -124,6 +131,9 @@ func (c *clients) contextOf(ctx context.Context, call *domain.ClientCall) trace.
 func (c *clients) judged(ctx context.Context, remote trace.SpanContext, kind int) trace.SpanContext {
 	if c.tracer.clients.sampled {
 		return remote
+	}
+	if !c.tracer.begins() {
+		return remote.WithTraceFlags(remote.TraceFlags().WithSampled(false))
 	}
 	_, probe := c.tracer.tracer.Start(ctx, c.names[kind], append(slices.Clip(c.starts[kind]), trace.WithNewRoot())...)
 	return remote.WithTraceFlags(remote.TraceFlags().WithSampled(probe.SpanContext().IsSampled()))

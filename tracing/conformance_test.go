@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/internal/testkit/conformance"
@@ -59,6 +60,14 @@ func TestATracedChannelKeepsTheContract(t *testing.T) {
 func TestAbilitiesAreFoundThroughTheDecorators(t *testing.T) {
 	tracer := newTracer(t)
 	conformance.Decorator(t, conformance.Decorators{Log: tracer.Log, Channel: tracer.Channel})
+	off, err := tracing.New(tracing.Config{TracerProvider: noop.NewTracerProvider()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner := new(hollow)
+	if off.Log(inner) != ports.Log(inner) || off.Interceptor() != nil {
+		t.Error("a tracer that is off decorates all the same")
+	}
 	told := make(watch[*domain.Gap], 1)
 	if _, ok := ports.As[watch[*domain.Gap]](tracer.Observer(told)); !ok {
 		t.Error("the next observer was not found through the traced one")

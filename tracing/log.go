@@ -2,7 +2,10 @@ package tracing
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/ports"
@@ -11,6 +14,9 @@ import (
 // Log returns a log that traces what is appended to the given one and what is read from its tail. It keeps the
 // contract of ports.Log, and ports.As finds the inner log's abilities through it.
 func (t *Tracer) Log(inner ports.Log) ports.Log {
+	if t.off {
+		return inner
+	}
 	return &tracedLog{
 		Log:     inner,
 		tracer:  t,
@@ -37,9 +43,10 @@ func (l *tracedLog) Append(ctx context.Context, m *domain.Message) (domain.Offse
 	if !isTraced(m.Kind()) {
 		return l.Log.Append(ctx, m)
 	}
-	ctx, span := l.send.start(ctx, m)
+	above := trace.SpanContextFromContext(ctx)
+	ctx, span := l.send.sending(ctx, m, above)
 	defer span.End()
-	at, err := l.Log.Append(ctx, l.tracer.withContext(ctx, m))
+	at, err := l.Log.Append(ctx, l.tracer.withContext(ctx, m, span, above, true))
 	switch {
 	case err != nil:
 		fail(span, err)
@@ -59,6 +66,20 @@ func (l *tracedLog) Tail(ctx context.Context, after domain.Offset, h ports.LogHa
 type tracedReader struct {
 	ports.LogHandler
 	process *spans
+	without atomic.Pointer[without]
+}
+
+// without is the context of entries that are not recorded, made once for each context of the reader.
+type without struct{ of, ctx context.Context } //nolint:containedctx // it is kept for the next entry alone
+
+// unrecorded returns ctx with the word that nothing is recorded: who looks for a span finds that at once.
+func (r *tracedReader) unrecorded(ctx context.Context) context.Context {
+	w := r.without.Load()
+	if w == nil || w.of != ctx {
+		w = &without{of: ctx, ctx: trace.ContextWithSpanContext(ctx, r.process.tracer.none)}
+		r.without.Store(w)
+	}
+	return w.ctx
 }
 
 // HandleEntry hands e to the inner handler inside a span.
@@ -69,6 +90,8 @@ func (r *tracedReader) HandleEntry(ctx context.Context, e *domain.Entry) {
 		r.LogHandler.HandleEntry(ctx, e)
 	case isAnswer(kind):
 		r.LogHandler.HandleEntry(r.process.answered(ctx, &e.Message, e.Offset), e)
+	case r.process.skips(&e.Message):
+		r.LogHandler.HandleEntry(r.unrecorded(ctx), e)
 	default:
 		ctx, span := r.process.received(ctx, &e.Message, time.Time{})
 		defer span.End()

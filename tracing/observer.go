@@ -14,6 +14,9 @@ import (
 // Observer returns an observer that puts into the trace what the core reports, and then tells the given one, which may
 // be nil.
 func (t *Tracer) Observer(next ports.Observer) ports.Observer {
+	if t.off {
+		return next
+	}
 	return &observer{tracer: t, next: next}
 }
 
@@ -50,9 +53,9 @@ func (o *observer) Observe(ctx context.Context, e domain.Event) {
 func (o *observer) record(ctx context.Context, e domain.Event) {
 	switch e := e.(type) {
 	case *domain.Delivered:
-		trace.SpanFromContext(ctx).SetAttributes(socketsKey.Int(e.Sockets))
+		reached(ctx, e.Sockets)
 	case *domain.Applied:
-		trace.SpanFromContext(ctx).SetAttributes(socketsKey.Int(e.Sockets))
+		reached(ctx, e.Sockets)
 	case *domain.Answered:
 		o.answered(ctx, e)
 	case *domain.RequestDone:
@@ -91,6 +94,13 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 			name = "log long enough"
 		}
 		o.note(ctx, name, nil, streamKey.String(e.Stream), reasonKey.String("it holds "+e.Held.Age.String()))
+	}
+}
+
+// reached notes on the span of a message to how many sockets it went.
+func reached(ctx context.Context, sockets int) {
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.SetAttributes(socketsKey.Int(sockets))
 	}
 }
 

@@ -30,10 +30,14 @@ const maxAckEvents = 64
 // beginRequest begins the span of a request. One that is not recorded costs nothing further.
 func (t *Tracer) beginRequest(ctx context.Context, r *domain.RequestBegun) context.Context {
 	s := t.request
-	ctx, span := s.tracer.tracer.Start(ctx, s.names[r.Kind], s.starts[r.Kind]...)
+	if !trace.SpanContextFromContext(ctx).IsValid() && !t.begins() {
+		return trace.ContextWithSpanContext(ctx, t.none)
+	}
+	ctx, span := s.tracer.tracer.Start(ctx, s.names[r.Kind], s.start...)
 	if !span.IsRecording() {
 		return ctx
 	}
+	span.SetAttributes(s.attributes[r.Kind]...)
 	span.SetAttributes(destination(r.Namespace), conversation(r.Request), askedKey.Int(len(r.Nodes)+r.Unnamed))
 	t.requests.mu.Lock()
 	defer t.requests.mu.Unlock()

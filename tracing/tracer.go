@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/roombus/roombus/domain"
 )
@@ -19,10 +21,12 @@ import (
 // Config is what a tracer can be told. The zero Config works.
 type Config struct {
 	// TracerProvider makes the spans; default: OpenTelemetry's global one, which makes none until the application
-	// sets another.
+	// sets another. With that of go.opentelemetry.io/otel/trace/noop the tracer is off: it decorates nothing, and hands
+	// back what it is given.
 	TracerProvider trace.TracerProvider
 	// Propagator writes the trace's context into messages and reads it; default: W3C Trace Context and Baggage,
-	// whatever the global propagator is. All nodes of a cluster need the same.
+	// whatever the global propagator is, done in a way that costs little where nothing is recorded. All nodes of a
+	// cluster need the same.
 	Propagator propagation.TextMapPropagator
 	// Relation ties the span of a message's processing to that of its sending; default: Parent.
 	Relation Relation
@@ -33,6 +37,10 @@ type Config struct {
 	// Details adds to the spans what is personal or of high cardinality: rooms, socket ids and event names, and the words
 	// of errors that the application has returned. Payloads are in no span in any case. Default: they are left out.
 	Details bool
+	// Share is the part of the traces that begin here which are begun at all; the others cost next to nothing, because the
+	// provider's sampler is not asked. What belongs to a trace of somebody else is not its affair. A provider whose sampler
+	// takes all that has no parent (the default) then records this share. 0 and 1 are all.
+	Share float64
 	// Clients says what becomes of the trace context that a client sends; default: ClientParent.
 	Clients ClientContext
 	// ClientSampled lets clients decide what is recorded: the sampled flag of their context counts, as far as the
@@ -80,7 +88,13 @@ type Tracer struct {
 	system     string
 	node       []attribute.KeyValue
 	details    bool
+	off        bool
 	clients    clientConfig
+	share      float64 // zero for all
+	// none is the context of what is not recorded, and belongs to no trace that anybody knows; unrecorded are its headers,
+	// nil where another propagator than the default is used.
+	none       trace.SpanContext
+	unrecorded domain.Headers
 	request    *spans // of requests
 	requests   openRequests
 }
@@ -93,25 +107,38 @@ func New(config Config) (*Tracer, error) {
 	if config.Clients > ClientIgnored {
 		return nil, fmt.Errorf("tracing.Config: Clients is %d; it must be ClientParent, ClientLink or ClientIgnored", config.Clients)
 	}
+	if !(config.Share >= 0 && config.Share <= 1) {
+		return nil, fmt.Errorf("tracing.Config: Share is %v; it must be between 0 and 1", config.Share)
+	}
 	if config.TracerProvider == nil {
 		config.TracerProvider = otel.GetTracerProvider()
 	}
-	if config.Propagator == nil {
+	standard := config.Propagator == nil
+	if standard {
 		config.Propagator = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 	}
 	if config.System == "" {
 		config.System = "roombus"
 	}
+	_, isNoop := config.TracerProvider.(noop.TracerProvider)
 	t := &Tracer{
 		tracer:     config.TracerProvider.Tracer(scope, trace.WithSchemaURL(schemaURL)),
 		propagator: config.Propagator,
 		relation:   config.Relation,
 		system:     config.System,
 		details:    config.Details,
+		off:        isNoop,
 		clients:    clientConfig{config.Clients, config.ClientSampled, config.ClientField},
 	}
 	if config.Node != "" {
 		t.node = []attribute.KeyValue{nodeKey.String(config.Node)}
+	}
+	if config.Share > 0 && config.Share < 1 {
+		t.share = config.Share
+	}
+	t.none = noContext()
+	if standard {
+		t.unrecorded = domain.Headers{traceparent: encodeTraceparent(t.none)}
 	}
 	t.request = t.spans(requesting(), "")
 	return t, nil
@@ -129,32 +156,32 @@ const (
 // spans are the beginnings of all spans of one operation on one lane, made once: what does not differ from message to
 // message costs nothing a message.
 type spans struct {
-	tracer *Tracer
-	names  [domain.KindGoodbye + 1]string
-	starts [domain.KindGoodbye + 1][]trace.SpanStartOption
+	tracer     *Tracer
+	names      [domain.KindGoodbye + 1]string
+	start      []trace.SpanStartOption
+	attributes [domain.KindGoodbye + 1][]attribute.KeyValue
 }
 
 func (t *Tracer) spans(o operation, l lane) *spans {
-	s := &spans{tracer: t}
+	s := &spans{tracer: t, start: []trace.SpanStartOption{trace.WithSpanKind(o.kind)}}
 	for kind := domain.KindInitialHeartbeat; kind.Valid(); kind++ {
 		s.names[kind] = o.name + " " + kind.String()
-		s.starts[kind] = []trace.SpanStartOption{
-			trace.WithSpanKind(o.kind),
-			trace.WithAttributes(append(o.attributes(t.system, l, kind), t.node...)...),
-		}
+		s.attributes[kind] = append(o.attributes(t.system, l, kind), t.node...)
 	}
 	return s
 }
 
-// start begins the span of a message. Further options must not be kept by the caller.
-func (s *spans) start(ctx context.Context, m *domain.Message, more ...trace.SpanStartOption) (context.Context, trace.Span) {
+// begin begins the span of a message. The sampler knows its name and its kind; the attributes are set when it has decided
+// to record it. Further options must not be kept by the caller.
+func (s *spans) begin(ctx context.Context, m *domain.Message, more ...trace.SpanStartOption) (context.Context, trace.Span) {
 	kind := m.Kind()
-	options := s.starts[kind]
+	options := s.start
 	if len(more) > 0 {
 		options = append(slices.Clip(options), more...)
 	}
 	ctx, span := s.tracer.tracer.Start(ctx, s.names[kind], options...)
 	if span.IsRecording() {
+		span.SetAttributes(s.attributes[kind]...)
 		span.SetAttributes(destination(m.Namespace), senderKey.String(string(m.Node)))
 		if id := requestOf(m.Body); id != "" {
 			span.SetAttributes(conversation(id))
@@ -166,20 +193,73 @@ func (s *spans) start(ctx context.Context, m *domain.Message, more ...trace.Span
 	return ctx, span
 }
 
+// sending begins the span of a message that is sent. Under a span that is not recorded there is none: its context goes
+// on with the message.
+func (s *spans) sending(ctx context.Context, m *domain.Message, above trace.SpanContext) (context.Context, trace.Span) {
+	if above.IsValid() && !above.IsSampled() || !above.IsValid() && !s.tracer.begins() {
+		return ctx, nobody
+	}
+	return s.begin(ctx, m)
+}
+
+// begins decides whether a trace that could begin here does.
+func (t *Tracer) begins() bool { return t.share == 0 || rand.Float64() < t.share }
+
+// nobody is a span that is none.
+var nobody = trace.SpanFromContext(context.Background())
+
 // received begins the span of a message that was received, at the given time (zero: now). ctx is the receiver's own.
+// What its sender has not recorded is not recorded here either, where the processing belongs to the sending.
 func (s *spans) received(ctx context.Context, m *domain.Message, at time.Time) (context.Context, trace.Span) {
-	ctx = s.tracer.propagator.Extract(ctx, carrier(m.Headers))
+	t := s.tracer
+	if t.relation == Parent && t.isSilent(m) {
+		return trace.ContextWithSpanContext(ctx, t.none), nobody
+	}
+	ctx = t.propagator.Extract(ctx, carrier(m.Headers))
+	sender := trace.SpanContextFromContext(ctx)
+	switch {
+	case t.relation == Parent && sender.IsValid() && !sender.IsSampled() && t.unrecorded != nil:
+		return ctx, nobody
+	case (t.relation == Link || !sender.IsValid()) && !t.begins():
+		return trace.ContextWithSpanContext(ctx, t.none), nobody
+	}
 	var more []trace.SpanStartOption
 	if !at.IsZero() {
 		more = append(more, trace.WithTimestamp(at))
 	}
-	if s.tracer.relation == Link {
+	if t.relation == Link {
 		more = append(more, trace.WithNewRoot())
-		if sender := trace.SpanContextFromContext(ctx); sender.IsValid() {
+		if sender.IsValid() {
 			more = append(more, trace.WithLinks(trace.Link{SpanContext: sender}))
 		}
 	}
-	return s.start(ctx, m, more...)
+	return s.begin(ctx, m, more...)
+}
+
+// skips reports whether nothing is to be done for a message that was received: its sender has not recorded it, and it
+// leads to nothing that would need its context.
+func (s *spans) skips(m *domain.Message) bool {
+	t := s.tracer
+	return t.relation == Parent && (t.isSilent(m) || t.isUnrecorded(m.Headers) && !leadsOn(m.Body))
+}
+
+// isSilent reports whether a message says by having no context that its sender has not recorded it: a node of ours, whose
+// messages are numbered. Node.js servers have none, and never say anything of traces.
+func (t *Tracer) isSilent(m *domain.Message) bool {
+	return t.unrecorded != nil && m.Publisher != "" && m.Headers[traceparent] == ""
+}
+
+// leadsOn reports whether a message can have others follow, which need its context: an answer, or what the application
+// does about it.
+func leadsOn(b domain.Body) bool {
+	switch b := b.(type) {
+	case *domain.Broadcast:
+		return b.Request != ""
+	case *domain.FetchSockets, *domain.ServerSideEmit:
+		return true
+	default:
+		return false
+	}
 }
 
 // isTraced reports whether messages of a kind have spans: those do not that nodes say without a reason.

@@ -172,11 +172,15 @@ func conversation(t *testing.T, nodes []*member, alice, bob tab) {
 		other.on("connect", () => other.emit("where", (where) => done(JSON.stringify(where))));
 		other.on("connect_error", (error) => done(JSON.stringify([error.message, error.data ?? null])));
 	})`
-	for _, test := range []struct{ namespace, auth, want string }{
-		{"/guarded", `{token: "good"}`, `"/guarded"`},
-		{"/nowhere", `{}`, `["Invalid namespace",null]`},
+	for _, test := range []struct {
+		by                    tab
+		namespace, auth, want string
+	}{
+		{alice, "/guarded", `{token: "good"}`, `"/guarded"`},
+		{alice, "/nowhere", `{}`, `["Invalid namespace",null]`},
+		{bob, "/guarded", `{token: "bad"}`, `["bad token",{"code":401}]`},
 	} {
-		if got := chromium.Eval[string](alice.Page, fmt.Sprintf(other, test.namespace, test.auth)); got != test.want {
+		if got := chromium.Eval[string](test.by.Page, fmt.Sprintf(other, test.namespace, test.auth)); got != test.want {
 			t.Errorf("%s: %s, want %s", test.namespace, got, test.want)
 		}
 	}

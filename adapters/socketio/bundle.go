@@ -97,10 +97,10 @@ func takesGzip(r *http.Request) bool {
 	return false
 }
 
-// zip compresses what is sent often and made once. Writing to memory cannot fail.
+// zip compresses. Writing to memory cannot fail.
 func zip(content []byte) []byte {
 	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is one
+	w := gzip.NewWriter(&b)
 	_, _ = w.Write(content)
 	_ = w.Close()
 	return b.Bytes()

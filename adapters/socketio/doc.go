@@ -42,7 +42,7 @@
 // Everything may be used from many goroutines, also in handlers. A socket costs no goroutine while nothing is to be
 // handled. A handler may block: its client's next packets wait, first in a bounded queue, then in the network, and
 // nobody else's do (case 7). The context of a handler ends when its socket is gone and what the client had sent is
-// handled, [Config.HandlerGrace] later at the latest.
+// handled, [Config.HandlerGrace] later at the latest; it has the values of engineio.Config.ConnContext.
 //
 // # Close
 //

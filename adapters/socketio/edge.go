@@ -200,9 +200,12 @@ func (ns *Namespace) handleServerSide(ctx context.Context, p domain.Packet) hand
 // what a client adds to it that wants its session again. It is made anew by every call.
 func (s *Socket) Handshake() domain.Handshake {
 	h := s.conn.engine.Handshake()
-	headers := make(map[string][]string, len(h.Header))
+	headers := make(map[string][]string, len(h.Header)+1)
 	for name, values := range h.Header {
 		headers[strings.ToLower(name)] = values
+	}
+	if h.Host != "" {
+		headers["host"] = []string{h.Host} // which net/http keeps apart
 	}
 	address, _, err := net.SplitHostPort(h.RemoteAddr)
 	if err != nil {

@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"time"
@@ -20,15 +21,22 @@ import (
 
 // serveExample runs a node whose server has the given handlers, until stop is called.
 func serveExample(register func(io *socketio.Server)) (url string, stop func()) {
+	return serveExampleBehind(func(h http.Handler) http.Handler { return h }, socketio.Config{}, register)
+}
+
+// serveExampleBehind is serveExample for a server with a config, behind HTTP middleware.
+func serveExampleBehind(
+	middleware func(http.Handler) http.Handler, config socketio.Config, register func(io *socketio.Server),
+) (url string, stop func()) {
 	cluster := inmemory.New(inmemory.Config{})
 	member := cluster.Member()
 	node, err := app.NewNode(member.Log(), member.Channel(), member.Sessions(), app.Config{})
 	must(err)
-	io, err := socketio.NewServer(node, socketio.Config{})
+	io, err := socketio.NewServer(node, config)
 	must(err)
 	register(io)
 	must(node.Run(context.Background()))
-	web := httptest.NewServer(io)
+	web := httptest.NewServer(middleware(io))
 	return "ws" + strings.TrimPrefix(web.URL, "http"), func() {
 		must(io.Close())
 		web.Close()

@@ -41,12 +41,17 @@ func (b *between) Begin(ctx context.Context, c domain.ClientCall) (context.Conte
 func TestAnInterceptorStandsAroundWhatClientsCause(t *testing.T) {
 	b := &between{ended: make(chan string, 10)}
 	h := serve(t, socketio.Config{Interceptor: b})
-	seen := func(ctx context.Context) string { return fmt.Sprint(ctx.Value(mark("socket")), " ", ctx.Value(mark("call"))) }
+	seen := func(ctx context.Context) string {
+		return fmt.Sprint(ctx.Value(mark("socket")), " ", ctx.Value(mark("call")))
+	}
 	contexts := make(chan string, 10)
 	h.Use(func(ctx context.Context, _ *socketio.Socket) error { contexts <- "use " + seen(ctx); return nil })
 	h.OnConnect(func(ctx context.Context, _ *socketio.Socket) error { contexts <- "connect " + seen(ctx); return nil })
 	h.OnDisconnect(func(ctx context.Context, _ *socketio.Socket, _ socketio.Reason) { contexts <- "gone " + seen(ctx) })
-	h.UseEvent(func(ctx context.Context, _ *socketio.Socket, _ domain.Packet) error { contexts <- "asked " + seen(ctx); return nil })
+	h.UseEvent(func(ctx context.Context, _ *socketio.Socket, _ domain.Packet) error {
+		contexts <- "asked " + seen(ctx)
+		return nil
+	})
 	failure := errors.New("no")
 	socketio.OnAck0(h, "fail", func(ctx context.Context, _ *socketio.Socket) (string, error) {
 		contexts <- "event " + seen(ctx)
@@ -69,7 +74,8 @@ func TestAnInterceptorStandsAroundWhatClientsCause(t *testing.T) {
 			t.Errorf("ended with %q, want %q", got, want)
 		}
 	}
-	if b.mu.Lock(); !slices.Equal(b.noted, []string{`greet /  agent ""`}) {
+	b.mu.Lock()
+	if !slices.Equal(b.noted, []string{`greet /  agent ""`}) {
 		t.Errorf("noted %q", b.noted)
 	}
 	b.mu.Unlock()
@@ -86,7 +92,8 @@ func TestAnInterceptorIsToldOfARefusal(t *testing.T) {
 	if got := receive(t, "an end", b.ended); got != `connect greeted "" not you` {
 		t.Errorf("ended with %q", got)
 	}
-	if b.mu.Lock(); !slices.Equal(b.noted, []string{`greet / {"token":"x"} agent ""`}) {
+	b.mu.Lock()
+	if !slices.Equal(b.noted, []string{`greet / {"token":"x"} agent ""`}) {
 		t.Errorf("noted %q", b.noted)
 	}
 	b.mu.Unlock()

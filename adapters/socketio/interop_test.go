@@ -414,7 +414,8 @@ func TestInteropServerClose(t *testing.T) {
 			if got := receive(t, "a disconnect", node.left); !strings.HasSuffix(got, " server shutting down") {
 				t.Errorf("the server's reason: %s", got)
 			}
-			if e := clients.Wait(nodejs.OfKind(nodejs.Disconnect)); e.Reason != "transport close" {
+			// A client whose poll is not there at that moment finds that nobody answers the next one.
+			if e := clients.Wait(nodejs.OfKind(nodejs.Disconnect)); e.Reason != "transport close" && e.Reason != "transport error" {
 				t.Errorf("the reason of %s is %q: an official client stays away after any other", e.Client, e.Reason)
 			}
 			clients.Wait(nodejs.OfKind(nodejs.ReconnectAttempt))

@@ -54,8 +54,10 @@ func TestParentNamespace(t *testing.T) {
 	}
 	c.send("40/dynamic-x,", "40/dynamic-666,")
 	c.want(`44/dynamic-x,{"message":"Invalid namespace"}`, `44/dynamic-666,{"message":"not there"}`)
-	c.send(`42/dynamic-2,1["special"]`, `42/dynamic-1,1["special"]`)
-	c.want(`43/dynamic-2,1["yes"]`, `43/dynamic-1,1[{"error":"unknown event"}]`)
+	c.send(`42/dynamic-2,1["special"]`)
+	c.want(`43/dynamic-2,1["yes"]`)
+	c.send(`42/dynamic-1,1["special"]`)
+	c.want(`43/dynamic-1,1[{"error":"unknown event"}]`)
 	if err := p.Emit(t.Context(), "all", 1); err != nil {
 		t.Fatal(err)
 	}

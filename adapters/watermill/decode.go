@@ -2,6 +2,7 @@ package watermill
 
 import (
 	"bytes"
+	"maps"
 	"math"
 	"strconv"
 
@@ -29,7 +30,11 @@ func Decode(msg *message.Message) (domain.Message, error) {
 type envelopeFields struct {
 	kind, node, namespace, publisher, after, info string
 	sequence, skipped                             optional
-	headers                                       domain.Headers
+
+	// headers are the first few, of which there are seldom more; more has the others.
+	headers [3]Field
+	count   int
+	more    domain.Headers
 }
 
 // optional is the text of a field that may be absent.
@@ -58,12 +63,50 @@ func (f *envelopeFields) set(name, value string) {
 		f.info = value
 	default:
 		if header, ok := headerName(name); ok {
-			if f.headers == nil {
-				f.headers = make(domain.Headers, 2)
-			}
-			f.headers[header] = value
+			f.setHeader(header, value)
 		}
 	}
+}
+
+// setHeader notes a header; of one that stands twice the last counts.
+func (f *envelopeFields) setHeader(name, value string) {
+	for i := range f.headers[:f.count] {
+		if f.headers[i].Name == name {
+			f.headers[i].Value = value
+			return
+		}
+	}
+	if f.count < len(f.headers) {
+		f.headers[f.count] = Field{name, value}
+		f.count++
+		return
+	}
+	if f.more == nil {
+		f.more = make(domain.Headers, 1)
+	}
+	f.more[name] = value
+}
+
+// allHeaders are the headers as a message has them: those of an earlier message where they are the same.
+func (f *envelopeFields) allHeaders(names *nameCache) domain.Headers {
+	few := f.headers[:f.count]
+	switch {
+	case f.count == 0:
+		return nil
+	case f.more != nil:
+	case names != nil:
+		return names.sameHeaders(few)
+	}
+	return makeHeaders(few, f.more)
+}
+
+func makeHeaders(few []Field, more domain.Headers) domain.Headers {
+	all := make(domain.Headers, len(few)+len(more))
+	maps.Copy(all, more)
+	for _, field := range few {
+		all[field.Name] = field.Value
+	}
+	return all
 }
 
 // decode makes a message of the fields and its data. A broadcast is put into room, where there is some.
@@ -76,7 +119,7 @@ func (f *envelopeFields) decode(m *domain.Message, data []byte, room *broadcastR
 		return decodeError(FieldNamespace, "missing")
 	}
 	m.Node, m.Namespace = domain.NodeID(f.node), f.namespace
-	m.After, m.Headers = domain.Offset(f.after), f.headers
+	m.After, m.Headers = domain.Offset(f.after), f.allHeaders(names)
 	if err := f.decodeNumbers(m); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package watermill
 
 import (
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func TestNameCache(t *testing.T) {
 	if got := c.text([]byte(long)); got != long {
 		t.Errorf("a long name came back as %q", got)
 	}
-	for _, kept := range c {
+	for _, kept := range c.names {
 		if len(kept) > maxCachedName {
 			t.Errorf("the cache holds on to a name of %d bytes", len(kept))
 		}
@@ -53,5 +54,43 @@ func BenchmarkDecodeEntry(b *testing.B) {
 		if _, err := decodeEntry("socket.io", received, &names); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Headers that say the same are the same; others, and more than fit, are themselves.
+func TestSameHeadersAreShared(t *testing.T) {
+	var c nameCache
+	decoded := func(fields ...Field) domain.Headers {
+		var e envelopeFields
+		for _, f := range fields {
+			e.set(f.Name, f.Value)
+		}
+		return e.allHeaders(&c)
+	}
+	parent := Field{"traceparent", "00-1-2-00"}
+	first := decoded(parent)
+	if again := decoded(parent); reflect.ValueOf(first).Pointer() != reflect.ValueOf(again).Pointer() {
+		t.Error("the same headers twice are two maps")
+	}
+	for _, fields := range [][]Field{
+		{},
+		{{"traceparent", "00-1-2-01"}},
+		{parent, {"tracestate", "a=b"}},
+		{parent, {"traceparent", "00-3-4-00"}},
+		{parent, {"tracestate", "a=b"}, {"baggage", "c=d"}, {"h-x", "1"}, {"h-y", "2"}},
+		{{"baggage", strings.Repeat("x", 10_000)}},
+	} {
+		want := make(domain.Headers)
+		for _, f := range fields {
+			if name, ok := headerName(f.Name); ok {
+				want[name] = f.Value
+			}
+		}
+		if got := decoded(fields...); len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
+			t.Errorf("%v became %v, want %v", fields, got, want)
+		}
+	}
+	if first["traceparent"] != parent.Value || len(first) != 1 {
+		t.Errorf("headers that were handed over became %v", first)
 	}
 }

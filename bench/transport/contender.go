@@ -26,7 +26,9 @@ type contender struct {
 	// paced says that its latency is measured too.
 	paced bool
 	// nodeJS is for what runs in Node.js; the others have the functions.
-	nodeJS    bool
+	nodeJS bool
+	// asked says that it takes part only if -only names it.
+	asked     bool
 	publisher func(context.Context, setup) (sender, error)
 	// receiver begins to receive before it returns, and returns how to end that.
 	receiver func(context.Context, setup, *counter) (func() error, error)
@@ -62,6 +64,27 @@ var contenders = []contender{
 		publisher: watermillBatchPublisher, receiver: watermillReceiver,
 	},
 	{
+		name: "roombus-spans-off", title: "roombus: two nodes, tracing off", maxLength: usualLength, asked: true,
+		publisher: decoratedPublisher(spansOff), receiver: decoratedReceiver(spansOff),
+	},
+	{
+		name: "roombus-spans-1pct", title: "roombus: two nodes, 1 % of the traces, by Share", maxLength: usualLength, asked: true,
+		publisher: decoratedPublisher(spansShared(0.01)), receiver: decoratedReceiver(spansShared(0.01)),
+	},
+	{
+		name: "roombus-spans-sampler", title: "roombus: two nodes, 1 % of the traces, by the SDK's sampler", maxLength: usualLength,
+		asked:     true,
+		publisher: decoratedPublisher(spansSampled(0.01)), receiver: decoratedReceiver(spansSampled(0.01)),
+	},
+	{
+		name: "roombus-spans", title: "roombus: two nodes, every trace recorded", maxLength: usualLength, asked: true,
+		publisher: decoratedPublisher(spansSampled(1)), receiver: decoratedReceiver(spansSampled(1)),
+	},
+	{
+		name: "roombus-metrics", title: "roombus: two nodes, with metrics", maxLength: usualLength, asked: true,
+		publisher: decoratedPublisher(measured), receiver: decoratedReceiver(measured),
+	},
+	{
 		name: "nodejs", title: "@socket.io/redis-streams-adapter 0.3.1, redis 5.10.0", maxLength: usualLength,
 		paced: true, nodeJS: true,
 	},
@@ -86,12 +109,14 @@ func contenderNamed(name string) (*contender, error) {
 	return nil, fmt.Errorf("there is no contender %q; there are %s", name, strings.Join(names, ", "))
 }
 
-// chosen are the contenders of a list of names, all for an empty one.
+// chosen are the contenders of a list of names; for an empty one all but those that have to be asked for.
 func chosen(list string) ([]*contender, error) {
 	var chosen []*contender
 	if list == "" {
 		for i := range contenders {
-			chosen = append(chosen, &contenders[i])
+			if !contenders[i].asked {
+				chosen = append(chosen, &contenders[i])
+			}
 		}
 		return chosen, nil
 	}

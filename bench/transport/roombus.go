@@ -12,6 +12,7 @@ import (
 	"github.com/roombus/roombus/adapters/watermill"
 	"github.com/roombus/roombus/app"
 	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
 )
 
 // connect makes the transport under measure, with its defaults.
@@ -27,8 +28,8 @@ type member struct {
 	node      *app.Node
 }
 
-// join makes a node and runs it. A receiver's count is its edge.
-func join(ctx context.Context, s setup, count *counter) (*member, error) {
+// join makes a node and runs it. A receiver's count is its edge. with decorates its ports; nil for not at all.
+func join(ctx context.Context, s setup, count *counter, with decoration) (*member, error) {
 	transport, err := connect(ctx, s)
 	if err != nil {
 		return nil, err
@@ -37,7 +38,16 @@ func join(ctx context.Context, s setup, count *counter) (*member, error) {
 	if count != nil {
 		config.Observer = observer{count}
 	}
-	node, err := app.NewNode(transport.Log(), transport.Channel(), transport.Sessions(), config)
+	var log ports.Log = transport.Log()
+	channel := transport.Channel()
+	if with != nil {
+		d, err := with()
+		if err != nil {
+			return nil, errors.Join(err, transport.Close())
+		}
+		log, channel, config.Observer = d.Log(log), d.Channel(channel), d.Observer(config.Observer)
+	}
+	node, err := app.NewNode(log, channel, transport.Sessions(), config)
 	if err != nil {
 		return nil, errors.Join(err, transport.Close())
 	}
@@ -67,14 +77,24 @@ func (m *member) send(ctx context.Context, number int) error {
 
 func (m *member) close() error { return errors.Join(m.node.Close(), m.transport.Close()) }
 
-func nodePublisher(ctx context.Context, s setup) (sender, error) { return join(ctx, s, nil) }
+func nodePublisher(ctx context.Context, s setup) (sender, error) { return join(ctx, s, nil, nil) }
 
 func nodeReceiver(ctx context.Context, s setup, count *counter) (func() error, error) {
-	m, err := join(ctx, s, count)
-	if err != nil {
-		return nil, err
+	return decoratedReceiver(nil)(ctx, s, count)
+}
+
+func decoratedPublisher(with decoration) func(context.Context, setup) (sender, error) {
+	return func(ctx context.Context, s setup) (sender, error) { return join(ctx, s, nil, with) }
+}
+
+func decoratedReceiver(with decoration) func(context.Context, setup, *counter) (func() error, error) {
+	return func(ctx context.Context, s setup, count *counter) (func() error, error) {
+		m, err := join(ctx, s, count, with)
+		if err != nil {
+			return nil, err
+		}
+		return m.close, nil
 	}
-	return m.close, nil
 }
 
 // edge counts what is delivered to sockets.

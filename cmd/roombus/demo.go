@@ -99,6 +99,7 @@ func (d *demo) register() {
 	socketio.OnAck(d.io, "leave", d.leave)
 	socketio.OnAck(d.io, "message", d.message)
 	socketio.OnAck(d.io, "who", d.who)
+	socketio.OnAck(d.io, "ask", d.ask)
 }
 
 func (d *demo) join(ctx context.Context, s *socketio.Socket, room string) (moved, error) {

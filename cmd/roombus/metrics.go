@@ -90,7 +90,7 @@ func serveMetrics(ctx context.Context, addr string, scrape http.Handler, log *sl
 			log.Error("metrics are not served any more", "error", err)
 		}
 	}()
-	log.InfoContext(ctx, "metrics are served", "url", "http://"+listener.Addr().String()+"/metrics")
+	log.InfoContext(ctx, "metrics are served", "at", "http://"+listener.Addr().String()+"/metrics")
 	return s, nil
 }
 

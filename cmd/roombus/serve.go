@@ -154,7 +154,7 @@ func (run *server) join(ctx context.Context, s *settings) error {
 	}
 	run.io, err = socketio.NewServer(run.node, socketio.Config{
 		Path: s.path, OnError: observer.failed, Engine: engineio.Config{CORS: s.cors()},
-		Interceptor: interceptor(tracer, run.diagnosis),
+		Interceptor: tracer.Interceptor(),
 	})
 	if err != nil {
 		return err

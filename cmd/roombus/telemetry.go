@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/roombus/roombus/metrics"
-	"github.com/roombus/roombus/ports"
 	"github.com/roombus/roombus/tracing"
 )
 
@@ -60,17 +59,9 @@ func (t *telemetry) check() error {
 func newTracer(provider trace.TracerProvider, s *settings) (*tracing.Tracer, error) {
 	t := &s.telemetry
 	return tracing.New(tracing.Config{
-		TracerProvider: provider, Node: s.name,
+		TracerProvider: provider, Node: s.name, Share: shareWanted(os.Getenv),
 		Details: t.details, Clients: clientContexts[t.clients], ClientSampled: t.clientSampled, ClientField: t.clientField,
 	})
-}
-
-// interceptor traces what clients do, if anything is traced: nothing stands around their events otherwise.
-func interceptor(tracer *tracing.Tracer, d *diagnosis) ports.Interceptor {
-	if !d.spans && !exportWanted(os.Getenv, "TRACES") {
-		return nil
-	}
-	return tracer.Interceptor()
 }
 
 // measure makes the meters, and serves them if they are asked for.

@@ -35,8 +35,14 @@ func traces(ctx context.Context, d *diagnosis) (provider trace.TracerProvider, s
 		return nil, nil, err
 	}
 	options := []sdktrace.TracerProviderOption{sdktrace.WithBatcher(exporter), sdktrace.WithResource(origin)}
+	base := environmentSampler(os.Getenv)
+	if shareWanted(os.Getenv) > 0 { // the tracer sees to it
+		base = sdktrace.ParentBased(sdktrace.AlwaysSample())
+	}
 	if d.spans {
-		options = append(options, d.provider(environmentSampler(os.Getenv))...)
+		options = append(options, d.provider(base)...)
+	} else {
+		options = append(options, sdktrace.WithSampler(base))
 	}
 	p := sdktrace.NewTracerProvider(options...)
 	return p, p.Shutdown, nil
@@ -64,4 +70,17 @@ func exportWanted(env func(string) string, signal string) bool {
 		return exporter != "none"
 	}
 	return env("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || env("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT") != ""
+}
+
+// shareWanted is the ratio of a parentbased_traceidratio sampler that the environment asks for; zero for anything else. The
+// tracer then takes it as its Share, which means the same and is cheaper: what does not begin is not even asked for.
+func shareWanted(env func(string) string) float64 {
+	if env("OTEL_TRACES_SAMPLER") != "parentbased_traceidratio" {
+		return 0
+	}
+	ratio, err := strconv.ParseFloat(env("OTEL_TRACES_SAMPLER_ARG"), 64)
+	if err != nil || !(ratio > 0 && ratio < 1) {
+		return 0 // OpenTelemetry's own sampler deals with it
+	}
+	return ratio
 }

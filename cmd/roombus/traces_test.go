@@ -1,45 +1,14 @@
 package main
 
 import (
-	"bytes"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"sync"
 	"testing"
 
 	"github.com/roombus/roombus/internal/testkit/nodejs"
 )
 
-// collector is an OTLP endpoint that keeps what it is sent.
-type collector struct {
-	mu   sync.Mutex
-	sent []byte
-}
-
-func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil || r.URL.Path != "/v1/traces" {
-		http.Error(w, "not for this collector", http.StatusBadRequest)
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sent = append(c.sent, body...)
-	w.Header().Set("Content-Type", "application/x-protobuf")
-}
-
-func (c *collector) has(text string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return bytes.Contains(c.sent, []byte(text)) // texts stand in protobuf as they are
-}
-
 func TestTracesGoWhereTheEnvironmentSays(t *testing.T) {
-	spans := new(collector)
-	endpoint := httptest.NewServer(spans)
-	t.Cleanup(endpoint.Close)
-	p := serveWith(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint.URL, "OTEL_SERVICE_NAME=shop"}, "--name", "north")
+	spans, endpoint := startCollector(t)
+	p := serveWith(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint, "OTEL_SERVICE_NAME=shop"}, "--name", "north")
 	client := nodejs.StartClients(t).Connect("client", p.url, nodejs.ConnectOptions{})
 	join(t, client, "secret-room")
 	offset(t, client, "secret-room", "secret-body")
@@ -52,6 +21,11 @@ func TestTracesGoWhereTheEnvironmentSays(t *testing.T) {
 	}
 	if spans.has("secret") {
 		t.Error("a room or a payload was exported")
+	}
+	for _, name := range []string{"messaging.client.sent.messages", "roombus.socket.count", "roombus.log.delay"} {
+		if !spans.metrics[name] {
+			t.Errorf("the metric %s was not exported", name)
+		}
 	}
 }
 
@@ -74,6 +48,22 @@ func TestWhenTracesAreWanted(t *testing.T) {
 	} {
 		if got := exportWanted(func(name string) string { return test.env[name] }, "TRACES"); got != test.want {
 			t.Errorf("with %v traces are wanted: %v, want %v", test.env, got, test.want)
+		}
+	}
+}
+
+func TestARatioOfTheEnvironmentIsTheTracersShare(t *testing.T) {
+	for _, test := range []struct {
+		sampler, arg string
+		want         float64
+	}{
+		{"parentbased_traceidratio", "0.01", 0.01}, {"parentbased_traceidratio", "", 0}, {"parentbased_traceidratio", "nonsense", 0},
+		{"parentbased_traceidratio", "0", 0}, {"parentbased_traceidratio", "1", 0}, {"parentbased_traceidratio", "NaN", 0},
+		{"traceidratio", "0.01", 0}, {"", "0.01", 0},
+	} {
+		env := map[string]string{"OTEL_TRACES_SAMPLER": test.sampler, "OTEL_TRACES_SAMPLER_ARG": test.arg}
+		if got := shareWanted(func(name string) string { return env[name] }); got != test.want {
+			t.Errorf("%v: %v, want %v", env, got, test.want)
 		}
 	}
 }

@@ -132,25 +132,31 @@ func TestExecutorSurvivesGoexit(*testing.T) {
 
 // Who only waits for room is told whether it had to, and is let go when there is some, or when it is gone itself.
 func TestExecutorWaitForRoom(t *testing.T) {
-	var x Executor
-	var running sync.WaitGroup
 	limit := Bounds{Jobs: 10, Bytes: 10}
-	if x.WaitForRoom(limit, nil) {
+	if new(Executor).WaitForRoom(limit, nil) {
 		t.Error("waited where nothing was queued")
 	}
-	gate, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	x.Push(&running, Job{Do: func() { close(started); <-gate }})
-	<-started
-	x.Push(&running, Job{Bytes: 10, Do: func() {}})
-	waited := make(chan bool)
-	for _, end := range []func(){func() { close(done) }, func() { close(gate) }} {
+	for _, goneFirst := range []bool{true, false} {
+		var x Executor
+		var running sync.WaitGroup
+		gate, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		x.Push(&running, Job{Do: func() { close(started); <-gate }})
+		<-started
+		x.Push(&running, Job{Bytes: 10, Do: func() {}})
+		waited := make(chan bool)
 		go func() { waited <- x.WaitForRoom(limit, done) }()
 		x.awaitBlocked()
-		end()
-		if !<-waited {
-			t.Error("did not wait for room in a full queue")
+		if goneFirst {
+			close(done)
+		} else {
+			close(gate)
 		}
-		done = nil
+		if !<-waited {
+			t.Errorf("did not wait for room in a full queue (gone is %v)", goneFirst)
+		}
+		if goneFirst {
+			close(gate)
+		}
+		running.Wait()
 	}
-	running.Wait()
 }

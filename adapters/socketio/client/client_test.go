@@ -78,8 +78,12 @@ func TestAcksToTheServer(t *testing.T) {
 	client.On0(s, "refuse", func(context.Context) error { return &client.ReplyError{Message: "not today"} })
 	client.On0(s, "panic", func(context.Context) error { panic("at the disco") })
 	client.OnAck0(s, "many", func(context.Context) ([][]byte, error) { return slices.Repeat([][]byte{{1}}, 11), nil })
+	client.OnAck0(s, "several", func(context.Context) (client.Args, error) { return client.Args{1, []byte("two")}, nil })
 	connect(t, s)
 	peer := receive(t, "the server's socket", sockets)
+	if n, data, err := socketio.Decode2[int, []byte](peer.EmitWithAckArgs(patient(t), "several")); err != nil || n != 1 || string(data) != "two" {
+		t.Errorf("several values: %d %q (%v)", n, data, err)
+	}
 	for _, test := range []struct {
 		event   string
 		args    []any

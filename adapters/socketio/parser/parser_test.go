@@ -267,12 +267,26 @@ func TestDecoderRefuses(t *testing.T) {
 		{"a binary too many", []frame{{text: `51-["a"]`}, {binary: []byte("1")}, {binary: []byte("2")}}, "a binary while none is awaited"},
 		{"a binary first", []frame{{binary: []byte("1")}}, "a binary while none is awaited"},
 	}
+	// Which limit was broken, where it is one that has a name.
+	limits := map[string]error{
+		"a long event name": ErrEventLength, "a long namespace": ErrNamespaceLength, "large attachments": ErrAttachmentBytes,
+		"too many attachments": ErrAttachments, "endless attachments": ErrAttachments,
+	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := decode(newDecoder(t, config), tt.frames)
 			var e *Error
 			if !errors.As(err, &e) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want an *Error that says %q", err, tt.want)
+			}
+			limit := limits[tt.name]
+			if limit == nil {
+				limit = ErrMalformed
+			}
+			for _, cause := range []error{ErrAttachments, ErrAttachmentBytes, ErrNamespaceLength, ErrEventLength, ErrMalformed} {
+				if errors.Is(err, cause) != errors.Is(cause, limit) {
+					t.Errorf("that the error is %q is %v", cause, errors.Is(err, cause))
+				}
 			}
 		})
 	}

@@ -217,6 +217,9 @@ socket.on("message", (message) => {
   }
 });
 
+// Somebody asks all in a room (the event "ask", which is not on this page).
+socket.on("question", (question, reply) => reply?.("here"));
+
 $("send-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const room = current;

@@ -28,7 +28,7 @@ type world struct {
 	compare func(a, b domain.Offset) int
 	emitter *app.Emitter
 	began   time.Time
-	calling sync.WaitGroup // calls that the plan has begun
+	calling calls // that the plan has begun
 
 	mu       sync.Mutex
 	order    int

@@ -1,0 +1,144 @@
+package tracing_test
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/roombus/roombus/domain"
+	"github.com/roombus/roombus/ports"
+	"github.com/roombus/roombus/tracing"
+)
+
+// kept is a log that keeps the headers of what is appended.
+type kept struct {
+	ports.Log
+	headers []domain.Headers
+}
+
+func (k *kept) Append(_ context.Context, m *domain.Message) (domain.Offset, error) {
+	k.headers = append(k.headers, m.Headers)
+	return "1-0", nil
+}
+
+// TestWhatIsNotRecordedSaysSo: a message that is not recorded tells its receivers, who record nothing either; where it
+// belongs to a trace that somebody knows, it keeps that trace's id.
+func TestWhatIsNotRecordedSaysSo(t *testing.T) {
+	never := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
+	sender, err := tracing.New(tracing.Config{TracerProvider: never})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := new(kept)
+	log := sender.Log(out)
+	caller := trace.ContextWithRemoteSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2},
+	}))
+	for _, ctx := range []context.Context{t.Context(), t.Context(), caller} {
+		if _, err := log.Append(ctx, message(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second, called := out.headers[0]["traceparent"], out.headers[1]["traceparent"], out.headers[2]["traceparent"]
+	if first != "" || second != "" {
+		t.Errorf("two messages of no trace say %q and %q, want nothing", first, second)
+	}
+	if want := "00-01000000000000000000000000000000-0200000000000000-00"; called != want {
+		t.Errorf("a message of a trace that is not recorded says %q, want %q", called, want)
+	}
+	for relation, want := range map[tracing.Relation]int{tracing.Parent: 0, tracing.Link: 2} { // with Link each samples for itself
+		spans := newRecorder()
+		receiver, err := tracing.New(tracing.Config{TracerProvider: spans.provider(t), Relation: relation})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := new(hollow)
+		if _, err := receiver.Log(in).Tail(t.Context(), "", deaf{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, header := range []string{first, called} {
+			m := message(t)
+			m.Publisher = "0123456789abcdef"
+			if header != "" {
+				m.Headers = domain.Headers{"traceparent": header}
+			}
+			in.handler.HandleEntry(t.Context(), &domain.Entry{Message: *m})
+		}
+		if got := len(spans.Ended()); got != want {
+			t.Errorf("relation %d: %d spans, want %d", relation, got, want)
+		}
+	}
+}
+
+// TestAnAnswerToWhatIsNotRecordedIsNotRecorded: the context goes on with what a message leads to.
+func TestAnAnswerToWhatIsNotRecordedIsNotRecorded(t *testing.T) {
+	spans := newRecorder()
+	tracer, err := tracing.New(tracing.Config{TracerProvider: spans.provider(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, out := new(hollow), new(kept)
+	answering := tracer.Log(out)
+	var during context.Context
+	if _, err := tracer.Log(in).Tail(t.Context(), "", handling(func(ctx context.Context) { during = ctx })); err != nil {
+		t.Fatal(err)
+	}
+	in.handler.HandleEntry(t.Context(), &domain.Entry{Message: domain.Message{
+		Node: "n", Namespace: "/", Body: &domain.FetchSockets{Request: "r"}, Headers: domain.Headers{"traceparent": unsampled},
+	}})
+	if _, err := answering.Append(during, &domain.Message{Node: "m", Namespace: "/", Body: &domain.FetchSocketsReply{Request: "r"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.headers[0]["traceparent"]; got != unsampled || len(spans.Ended()) != 0 {
+		t.Errorf("the answer says %q and there are %d spans; want %q and none", got, len(spans.Ended()), unsampled)
+	}
+}
+
+// TestAShareOfTheTracesBegins: what does not begin at the publish begins nowhere, on neither lane, and a request not by
+// parts.
+func TestAShareOfTheTracesBegins(t *testing.T) {
+	cluster, spans := newCluster(t), newRecorder()
+	provider := spans.provider(t)
+	const share = 0.3
+	node, _ := runPair(t, memberOf(cluster), memberOf(cluster), tracing.Config{TracerProvider: provider, Share: share})
+	const count = 400
+	for range count {
+		if _, err := node.FetchSockets(t.Context(), "/", domain.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	requests := len(spans.named("request fetch sockets"))
+	if requests < count*share/2 || requests > count*share*2 {
+		t.Errorf("%d of %d requests are recorded, want about %v", requests, count, count*share)
+	}
+	for _, name := range []string{"send fetch sockets", "process fetch sockets", "send fetch sockets reply", "process fetch sockets reply"} {
+		spans.wait(t, name, requests)
+		if got := len(spans.named(name)); got != requests {
+			t.Errorf("%d spans %q for %d requests", got, name, requests)
+		}
+	}
+	ctx, caller := provider.Tracer("test").Start(t.Context(), "caller")
+	for range 20 {
+		if _, err := node.Broadcast(ctx, "/", domain.Target{}, packet(t, `["e"]`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caller.End()
+	if got := len(spans.wait(t, "send broadcast", 20)); got != 20 {
+		t.Errorf("%d of 20 messages of a trace that had begun are recorded", got)
+	}
+	for _, wrong := range []float64{-1, 1.1, math.NaN()} {
+		if _, err := tracing.New(tracing.Config{Share: wrong}); err == nil {
+			t.Errorf("New took Share %v", wrong)
+		}
+	}
+}
+
+type handling func(ctx context.Context)
+
+func (h handling) HandleEntry(ctx context.Context, _ *domain.Entry) { h(ctx) }
+
+func (handling) HandleNotice(context.Context, domain.Notice) {}
