@@ -205,8 +205,8 @@ func TestConsoleShowsTheWayOfAMessage(t *testing.T) {
 	page.WaitFor(`document.querySelectorAll('#way .span').length >= 4`)
 	page.WaitFor(`new Set([...document.querySelectorAll('#way .span .title b')].map(b => b.textContent)).size === 3`)
 	page.WaitText("#way", `<img src=x onerror=alert(1)>`)
-	page.Do(`document.querySelector("#way .span button").click()`) // the page may still be scrolling
-	page.WaitText("#way .details", "messaging.message.id")
+	page.Do(`document.querySelectorAll("#way .span button").forEach(b => b.click())`) // the page may still be scrolling
+	page.WaitFor(`[...document.querySelectorAll("#way .details")].some(d => d.innerText.includes("messaging.message.id"))`)
 	for _, secret := range []string{"geheim", "the-den"} {
 		if text := page.Text("main"); strings.Contains(text, secret) {
 			t.Errorf("%q, of the payload or the room, is on the page: %s", secret, text)
