@@ -31,7 +31,7 @@ check: ## Run what CI runs: format, vet, lint, generated code, go.mod, tests
 	@bash .ci/run
 
 .PHONY: tools
-tools: ## Install or find what the tests need: redis-server, Node.js and its packages, Chromium
+tools: ## Install or find what the tests need: redis-server, Node.js and its packages, Chromium, nginx
 	@bash scripts/tools
 
 .PHONY: lint

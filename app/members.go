@@ -42,6 +42,22 @@ func (n *Node) Nodes(namespace string) []domain.Member {
 	return nodes
 }
 
+// Member is one of Nodes, looked up by its id.
+func (n *Node) Member(namespace string, id domain.NodeID) (domain.Member, bool) {
+	if id == n.id {
+		return n.self(), true
+	}
+	n.mu.RLock()
+	ns, ok := n.namespaces[namespace]
+	n.mu.RUnlock()
+	if !ok {
+		return domain.Member{}, false
+	}
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	return ns.members.Member(id)
+}
+
 // Namespaces are the names of the namespaces that this node knows, in no order.
 func (n *Node) Namespaces() []string {
 	n.mu.RLock()

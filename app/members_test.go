@@ -37,6 +37,16 @@ func TestOnMemberTellsTheApplication(t *testing.T) {
 		if len(members) != 2 || i < 0 {
 			t.Fatalf("the nodes are %+v", members)
 		}
+		for _, want := range members {
+			if got, ok := first.Member(root, want.ID); !ok || got.Info.Address != want.Info.Address || got.Self != want.Self {
+				t.Errorf("%s is %+v (%v) by its id, want %+v", want.ID, got, ok, want)
+			}
+		}
+		for _, namespace := range []string{root, "/nobody"} {
+			if got, ok := first.Member(namespace, "ffffffffffffffff"); ok {
+				t.Errorf("there is no such node in %s, but: %+v", namespace, got)
+			}
+		}
 		info := members[i].Info
 		if info.Name != "one" || info.Version != "v2" || info.Address != "10.0.0.7:80" || info.StartedAt.IsZero() {
 			t.Errorf("it tells of itself: %+v", info)

@@ -267,6 +267,15 @@ func (m *Membership) Members() []Member {
 	return members
 }
 
+// Member is another node.
+func (m *Membership) Member(id NodeID) (Member, bool) {
+	member, ok := m.members[id]
+	if !ok {
+		return Member{}, false
+	}
+	return *member, true
+}
+
 // IDs are the ids of the other nodes, in order.
 func (m *Membership) IDs() []NodeID {
 	ids := make([]NodeID, 0, len(m.members))

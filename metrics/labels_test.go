@@ -21,7 +21,7 @@ func (encoder) Encode(all attribute.Iterator) string {
 	var parts []string
 	for all.Next() {
 		a := all.Attribute()
-		parts = append(parts, string(a.Key)+"="+a.Value.Emit())
+		parts = append(parts, string(a.Key)+"="+a.Value.String())
 	}
 	return strings.Join(parts, ",")
 }

@@ -92,10 +92,12 @@ func (m *Meters) received(l lane, message *domain.Message) {
 
 // logReading is how a node stands with its log.
 type logReading struct {
-	lag     atomic.Pointer[ports.Lag]
-	streams sync.Map // of *streamReading by name
-	last    atomic.Pointer[streamReading]
-	lead    lead
+	lag  atomic.Pointer[ports.Lag]
+	last atomic.Pointer[streamReading]
+	lead lead
+
+	mu      sync.Mutex
+	streams map[string]*streamReading
 }
 
 // streamReading is how a node stands with a stream. Times are Unix times in nanoseconds.
@@ -110,11 +112,16 @@ func (r *logReading) of(stream string) *streamReading {
 	if s := r.last.Load(); s != nil && s.name == stream {
 		return s
 	}
-	found, ok := r.streams.Load(stream)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, ok := r.streams[stream]
 	if !ok {
-		found, _ = r.streams.LoadOrStore(stream, &streamReading{name: stream})
+		s = &streamReading{name: stream}
+		if r.streams == nil {
+			r.streams = make(map[string]*streamReading)
+		}
+		r.streams[stream] = s
 	}
-	s, _ := found.(*streamReading)
 	r.last.Store(s)
 	return s
 }
@@ -142,16 +149,16 @@ const unusualSilence = 3 * time.Second
 
 // delay is how far the node is behind in time, of all streams the most.
 func (r *logReading) delay(now time.Time) (most time.Duration) {
-	r.streams.Range(func(_, value any) bool {
-		s, _ := value.(*streamReading)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.streams {
 		if silent := time.Duration(now.UnixNano() - s.heard.Load()); silent > unusualSilence {
 			most = max(most, silent)
 		}
 		if stored := s.stored.Load(); stored != 0 {
 			most = max(most, time.Duration(now.UnixNano()-stored)+r.lead.known())
 		}
-		return true
-	})
+	}
 	return most
 }
 

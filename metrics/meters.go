@@ -69,10 +69,10 @@ func New(config Config) (*Meters, error) {
 		}
 	}
 	for l := range lanes {
-		m.outcomes[lane(l)] = make(map[string][]metric.RecordOption)
+		m.outcomes[l] = make(map[string][]metric.RecordOption)
 		for _, word := range append([]string{""}, outcomeWords()...) {
-			set := attribute.NewSet(m.operation("send", lane(l), word)...)
-			m.outcomes[lane(l)][word] = []metric.RecordOption{metric.WithAttributeSet(set)}
+			set := attribute.NewSet(m.operation("send", l, word)...)
+			m.outcomes[l][word] = []metric.RecordOption{metric.WithAttributeSet(set)}
 		}
 	}
 	var err error

@@ -122,8 +122,10 @@ func (c *clients) contextOf(ctx context.Context, call *domain.ClientCall) trace.
 			return remote
 		}
 	}
-	remote, _ := ctx.Value(said{}).(trace.SpanContext)
-	return remote
+	if remote, ok := ctx.Value(said{}).(trace.SpanContext); ok {
+		return remote
+	}
+	return trace.SpanContext{}
 }
 
 // judged is a client's context with the flag that counts: its own if clients are believed, else what the provider's
@@ -135,8 +137,10 @@ func (c *clients) judged(ctx context.Context, remote trace.SpanContext, kind int
 	if !c.tracer.begins() {
 		return remote.WithTraceFlags(remote.TraceFlags().WithSampled(false))
 	}
-	_, probe := c.tracer.tracer.Start(ctx, c.names[kind], append(slices.Clip(c.starts[kind]), trace.WithNewRoot())...)
-	return remote.WithTraceFlags(remote.TraceFlags().WithSampled(probe.SpanContext().IsSampled()))
+	_, probe := c.tracer.tracer.Start( //nolint:spancheck // whoever ends it has it exported
+		ctx, c.names[kind], append(slices.Clip(c.starts[kind]), trace.WithNewRoot())...)
+	sampled := probe.SpanContext().IsSampled()
+	return remote.WithTraceFlags(remote.TraceFlags().WithSampled(sampled)) //nolint:spancheck // as above
 }
 
 // The fields of W3C Trace Context.

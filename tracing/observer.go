@@ -59,7 +59,7 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 	case *domain.Answered:
 		o.answered(ctx, e)
 	case *domain.RequestDone:
-		o.tracer.requests.done(ctx, e)
+		o.tracer.requests.done(e)
 	case *domain.Gap:
 		o.note(ctx, "gap", nil, streamKey.String(e.Stream), messageID(e.Next), lostKey.Int64(int64(e.Lost)))
 	case *domain.Reset:

@@ -58,7 +58,8 @@ func (o *openRequests) answered(e *domain.Answered) {
 	}
 	name := "answer"
 	if e.Answer == domain.KindAck {
-		if r.acks++; r.acks > maxAckEvents {
+		r.acks++
+		if r.acks > maxAckEvents {
 			return
 		}
 		name = "ack"
@@ -67,7 +68,7 @@ func (o *openRequests) answered(e *domain.Answered) {
 }
 
 // done ends the request's span: an error where answers are missing, with who has not given them.
-func (o *openRequests) done(ctx context.Context, e *domain.RequestDone) {
+func (o *openRequests) done(e *domain.RequestDone) {
 	o.mu.Lock()
 	r, ok := o.open[e.Request]
 	delete(o.open, e.Request)

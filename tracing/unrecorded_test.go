@@ -82,15 +82,17 @@ func TestAnAnswerToWhatIsNotRecordedIsNotRecorded(t *testing.T) {
 	}
 	in, out := new(hollow), new(kept)
 	answering := tracer.Log(out)
-	var during context.Context
-	if _, err := tracer.Log(in).Tail(t.Context(), "", handling(func(ctx context.Context) { during = ctx })); err != nil {
+	var answered error
+	answer := &domain.Message{Node: "m", Namespace: "/", Body: &domain.FetchSocketsReply{Request: "r"}}
+	handle := handling(func(ctx context.Context) { _, answered = answering.Append(ctx, answer) })
+	if _, err := tracer.Log(in).Tail(t.Context(), "", handle); err != nil {
 		t.Fatal(err)
 	}
 	in.handler.HandleEntry(t.Context(), &domain.Entry{Message: domain.Message{
 		Node: "n", Namespace: "/", Body: &domain.FetchSockets{Request: "r"}, Headers: domain.Headers{"traceparent": unsampled},
 	}})
-	if _, err := answering.Append(during, &domain.Message{Node: "m", Namespace: "/", Body: &domain.FetchSocketsReply{Request: "r"}}); err != nil {
-		t.Fatal(err)
+	if answered != nil || len(out.headers) != 1 {
+		t.Fatalf("%d answers, error %v", len(out.headers), answered)
 	}
 	if got := out.headers[0]["traceparent"]; got != unsampled || len(spans.Ended()) != 0 {
 		t.Errorf("the answer says %q and there are %d spans; want %q and none", got, len(spans.Ended()), unsampled)

@@ -2,6 +2,7 @@ package redisstream_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,10 +58,7 @@ func TestLogConformance(t *testing.T) {
 					must(server.Client().XTrimMaxLen(t.Context(), config.Stream, int64(keep)).Err())
 				},
 				Reset: func() { must(server.Client().Del(t.Context(), config.Stream).Err()) },
-				Sever: func() (mend func()) {
-					must(server.Client().ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Err())
-					return func() {}
-				},
+				Sever: func() (mend func()) { return killAll(t, server) },
 				AppendBroken: func() {
 					must(server.Client().XAdd(t.Context(), &redis.XAddArgs{
 						Stream: config.Stream, Values: []string{"nsp", "/", "type", "3"},
@@ -94,4 +92,31 @@ func TestSessionsConformance(t *testing.T) {
 			}}
 		},
 	})
+}
+
+// killAll ends all connections at the server, again and again until it is stopped: one that is ended between two reads is
+// replaced without anybody noticing.
+func killAll(t *testing.T, server *realredis.Server) (stop func()) {
+	ended := make(chan struct{})
+	var killing sync.WaitGroup
+	client := server.Client()
+	killing.Go(func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			if err := client.ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
+				t.Errorf("end the connections: %v", err)
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-ended:
+				return
+			}
+		}
+	})
+	var once sync.Once
+	stop = func() { once.Do(func() { close(ended) }); killing.Wait() }
+	t.Cleanup(stop)
+	return stop
 }

@@ -50,6 +50,9 @@ type Config struct {
 	Interceptor ports.Interceptor
 	// Recovery is how clients that come back after a lost connection are treated.
 	Recovery RecoveryConfig
+	// Forward has requests that reach the wrong node passed on to the right one, so that a balancer need not keep clients
+	// on their nodes. Default: they are refused, as in Node.js.
+	Forward *Forward
 	// RateLimit bounds the events that clients send. Default: no bound.
 	RateLimit RateLimit
 	// RemoveEmptyNamespaces removes a child of a ParentNamespace when its last socket on this node is gone, unless Of has
@@ -143,7 +146,12 @@ func logFailure(ctx context.Context, f Failure) {
 		attributes = append(attributes, "event", f.Event)
 	}
 	level, what := slog.LevelError, "socketio: a handler failed"
-	if _, shape := errors.AsType[*ArgumentError](f.Err); shape || errors.Is(f.Err, ErrUnknownEvent) || errors.Is(f.Err, ErrRateLimited) {
+	switch _, shape := errors.AsType[*ArgumentError](f.Err); {
+	case errors.Is(f.Err, ErrForwardSignature):
+		level, what = slog.LevelWarn, "socketio: a request was refused"
+	case errors.Is(f.Err, ErrForwardFailed):
+		what = "socketio: a request could not be passed on"
+	case shape || errors.Is(f.Err, ErrUnknownEvent) || errors.Is(f.Err, ErrRateLimited):
 		level, what = slog.LevelWarn, "socketio: a client sent something that is not handled"
 	}
 	slog.Default().Log(ctx, level, what, attributes...)

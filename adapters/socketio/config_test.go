@@ -39,4 +39,11 @@ func TestDefaultOnErrorLogs(t *testing.T) {
 	if !strings.Contains(out.String(), "level=WARN") {
 		t.Errorf("what a client did wrong is logged as %s", out.String())
 	}
+	for err, want := range map[error]string{ErrForwardSignature: "level=WARN", ErrForwardFailed: "level=ERROR"} {
+		out.Reset()
+		c.OnError(t.Context(), Failure{Event: "forward", Err: err})
+		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "handler") {
+			t.Errorf("%v is logged as %s, want %s", err, out.String(), want)
+		}
+	}
 }

@@ -61,7 +61,11 @@ func (c *connection) Message(data []byte, binary bool) {
 
 // Upgraded is told that the connection is a WebSocket now.
 func (c *connection) Upgraded() {
+	o := c.server.observed.by()
 	for _, s := range c.all() {
+		if o != nil && s.Connected() {
+			o.Upgraded(s)
+		}
 		if len(s.ns.reg.upgrade.All()) > 0 {
 			s.jobs.Offer(&c.server.running, math.MaxInt, handlers.Job{Do: s.upgraded}) // it comes but once
 		}

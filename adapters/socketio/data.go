@@ -25,7 +25,10 @@ func (s *Socket) SetData(v any) error {
 		return err
 	}
 	s.data.Store(&storedData{given: v, encoded: encoded})
-	if !s.ns.server.recovers {
+	if o := s.ns.server.observed.by(); o != nil && s.Connected() {
+		o.DataChanged(s, encoded)
+	}
+	if !s.ns.recovers() {
 		return nil
 	}
 	s.ns.mu.RLock()

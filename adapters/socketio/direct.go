@@ -55,7 +55,7 @@ func (o DirectOperator) Emit(ctx context.Context, event string, args ...any) err
 	if err != nil {
 		return err
 	}
-	if !o.s.ns.server.recovers || o.direct || o.flags.Volatile {
+	if !o.s.ns.recovers() || o.direct || o.flags.Volatile {
 		return o.emit(ctx, p, nil)
 	}
 	if !o.s.reachable() {
@@ -74,7 +74,7 @@ func (o DirectOperator) emit(ctx context.Context, p domain.Packet, ackID *uint64
 		return err
 	}
 	ns := o.s.ns
-	if ackID == nil && ns.server.recovers {
+	if ackID == nil && ns.recovers() {
 		ns.server.node.InOrder(ns.name, func(at domain.Offset) {
 			o.s.sendEvent(p, ns.frame(&domain.Delivery{Target: domain.Target{Flags: o.flags}, Packet: p, Cursor: at}), o.flags.Volatile)
 		})

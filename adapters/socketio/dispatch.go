@@ -212,6 +212,9 @@ func (s *Socket) receive(p parser.Packet) {
 		if s.limited(p) {
 			return
 		}
+		if o := s.ns.server.observed.by(); o != nil {
+			o.Received(s, p.Event())
+		}
 		config := &s.ns.server.config
 		s.jobs.Submit(
 			&s.ns.server.running, handlers.Bounds{Jobs: config.HandlerQueue, Bytes: config.HandlerQueueBytes},

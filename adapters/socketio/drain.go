@@ -73,7 +73,15 @@ func (io *Server) storeSessions(ctx context.Context) error {
 
 // closeInWaves closes the connections, some at a time, until none is left or ctx ends.
 func (io *Server) closeInWaves(ctx context.Context) {
-	open := io.open()
+	var open []func()
+	for _, c := range io.open() {
+		open = append(open, func() { c.close(ReasonServerShuttingDown, nil) })
+	}
+	if io.forward != nil { // clients whose connection is elsewhere, and runs through here
+		for _, t := range io.forward.tunnels.all() {
+			open = append(open, t.close)
+		}
+	}
 	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
 	spread := unhurried
 	if deadline, ok := ctx.Deadline(); ok {
@@ -82,8 +90,8 @@ func (io *Server) closeInWaves(ctx context.Context) {
 	waves := max(int(spread/wavePause), 1)
 	size := max(wave, (len(open)+waves-1)/waves)
 	for part := range slices.Chunk(open, size) {
-		for _, c := range part {
-			c.close(ReasonServerShuttingDown, nil)
+		for _, end := range part {
+			end()
 		}
 		if len(part) < size {
 			return // the last one

@@ -23,6 +23,9 @@ func (e edge) Deliver(_ context.Context, d *domain.Delivery) int {
 	if !ok {
 		return 0
 	}
+	if tell := ns.broadcasts.Load(); tell != nil {
+		(*tell)(d.Packet)
+	}
 	if d.Ack != nil {
 		return ns.deliverForAcks(d)
 	}
@@ -144,9 +147,19 @@ func (e edge) Sockets(_ context.Context, namespace string, t *domain.Target) []d
 	if !ok {
 		return nil
 	}
+	details, sockets := ns.details(t)
+	if annotator := e.server.annotator.Load(); annotator != nil {
+		for i, s := range sockets {
+			details[i].Data = (*annotator).Annotate(s, details[i].Data)
+		}
+	}
+	return details
+}
+
+// details describes the sockets that are meant, and says which they are.
+func (ns *Namespace) details(t *domain.Target) (details []domain.SocketDetails, sockets []*Socket) {
 	ns.mu.RLock()
 	defer ns.mu.RUnlock()
-	var details []domain.SocketDetails
 	for s := range ns.rooms.Select(t) {
 		if !s.Connected() {
 			continue
@@ -154,8 +167,9 @@ func (e edge) Sockets(_ context.Context, namespace string, t *domain.Target) []d
 		details = append(details, domain.SocketDetails{
 			ID: s.id, Handshake: s.Handshake(), Rooms: ns.rooms.Of(s), Data: s.storedData().encoded,
 		})
+		sockets = append(sockets, s)
 	}
-	return details
+	return details, sockets
 }
 
 // ServerSideEmit calls the handlers of an event from another node and replies for them.

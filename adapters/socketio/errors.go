@@ -29,6 +29,12 @@ var (
 	// connected, still had handlers at work.
 	ErrUnfinished = errors.New("socketio: the client asked for another socket while too many of its sockets " +
 		"still had handlers at work")
+	// ErrForwardSignature says that a request claimed to have been passed on by another node of the cluster, and that no node
+	// has signed it; see Config.Forward. It got 403.
+	ErrForwardSignature = errors.New("socketio: a request that says another node has passed it on was refused")
+	// ErrForwardFailed says that a request could not be passed on to the node that has its connection; see Config.Forward. It
+	// was refused as if nobody had the connection, and the client begins a new one.
+	ErrForwardFailed = errors.New("socketio: a request could not be passed on to the node that has its connection")
 	// ErrUnknownEvent says that a client sent an event for which there is no handler.
 	ErrUnknownEvent = errors.New("socketio: no handler for this event")
 )
@@ -64,7 +70,7 @@ type Failure struct {
 	Namespace string
 	// Socket is whose packet or connection it was; nil for a server-side emit and for a namespace as a whole.
 	Socket *Socket
-	// Event is the event whose handler failed, or "connect", "upgrade" or "disconnect".
+	// Event is the event whose handler failed, or "connect", "upgrade" or "disconnect"; "forward" for Config.Forward.
 	Event string
 	// Err is what a handler returned; or an *ArgumentError, a *PanicError, or ErrUnknownEvent.
 	Err error

@@ -60,7 +60,7 @@ func (ns *Namespace) frame(d *domain.Delivery) *engineio.Frame {
 // namespace is (case 13 of docs/guarantees.md).
 func (ns *Namespace) located(p domain.Packet, offset, cursor domain.Offset) domain.Packet {
 	switch {
-	case !ns.server.recovers:
+	case !ns.recovers():
 		return p
 	case offset != "":
 		return payload.AppendOffset(p, offset)

@@ -78,12 +78,16 @@ func (ns *Namespace) watch(add func(h *roomHooks)) {
 // index is a namespace's index of rooms, which tells of changes. The namespace's lock is held when it is changed.
 type index struct {
 	*domain.Rooms[*Socket]
-	hooks *roomHooks // nil while nobody wants to know
+	hooks    *roomHooks // nil while nobody wants to know
+	observed *observed
 }
 
 // Join is domain.Rooms.Join.
 func (x *index) Join(s *Socket, room string) (joined, created bool) {
 	joined, created = x.Rooms.Join(s, room)
+	if o := x.observed.by(); joined && o != nil {
+		o.Joined(s, room)
+	}
 	if joined && x.hooks != nil {
 		x.hooks.note(s, room, x.hooks.joinedRoom, created)
 	}
@@ -93,6 +97,9 @@ func (x *index) Join(s *Socket, room string) (joined, created bool) {
 // Leave is domain.Rooms.Leave.
 func (x *index) Leave(s *Socket, room string) (left, deleted bool) {
 	left, deleted = x.Rooms.Leave(s, room)
+	if o := x.observed.by(); left && o != nil {
+		o.Left(s, room)
+	}
 	if left && x.hooks != nil {
 		x.hooks.note(s, room, x.hooks.leftRoom, deleted)
 	}
@@ -102,6 +109,11 @@ func (x *index) Leave(s *Socket, room string) (left, deleted bool) {
 // Remove is domain.Rooms.Remove.
 func (x *index) Remove(s *Socket) (left, deleted []string) {
 	left, deleted = x.Rooms.Remove(s)
+	if o := x.observed.by(); o != nil {
+		for _, room := range left {
+			o.Left(s, room)
+		}
+	}
 	if x.hooks != nil {
 		for _, room := range left {
 			x.hooks.note(s, room, x.hooks.leftRoom, slices.Contains(deleted, room))

@@ -75,10 +75,10 @@ func TestAnInterceptorStandsAroundWhatClientsCause(t *testing.T) {
 		}
 	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if !slices.Equal(b.noted, []string{`greet /  agent ""`}) {
 		t.Errorf("noted %q", b.noted)
 	}
-	b.mu.Unlock()
 }
 
 // Who is refused ends with what refused it, and what its auth says is told.
@@ -93,10 +93,10 @@ func TestAnInterceptorIsToldOfARefusal(t *testing.T) {
 		t.Errorf("ended with %q", got)
 	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if !slices.Equal(b.noted, []string{`greet / {"token":"x"} agent ""`}) {
 		t.Errorf("noted %q", b.noted)
 	}
-	b.mu.Unlock()
 }
 
 // Rooms that sockets have for themselves are not counted.

@@ -69,7 +69,7 @@ func startMember(t *testing.T, cluster *inmemory.Cluster, config socketio.Config
 	return m
 }
 
-func closing(t *testing.T, what string, end func() error) {
+func closing(t testing.TB, what string, end func() error) {
 	t.Helper()
 	if err := end(); err != nil {
 		t.Errorf("close the %s: %v", what, err)
@@ -77,7 +77,7 @@ func closing(t *testing.T, what string, end func() error) {
 }
 
 // waitForNodes asks until the namespace counts so many nodes: no event tells.
-func waitForNodes(t *testing.T, ns *socketio.Namespace, want int) {
+func waitForNodes(t testing.TB, ns *socketio.Namespace, want int) {
 	t.Helper()
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()

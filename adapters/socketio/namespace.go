@@ -26,6 +26,10 @@ type Namespace struct {
 	users atomic.Int64
 	// pinned says that the application has made it, so that it stays. The server's lock guards it.
 	pinned bool
+	// forgets says that nobody's session is kept, whatever the node does.
+	forgets atomic.Bool
+	// broadcasts is who is told of them; nil for nobody.
+	broadcasts atomic.Pointer[func(p domain.Packet)]
 
 	// mu guards the index and the state of the namespace's sockets. It is held while a packet is handed to their
 	// connections, so that what is sent to a socket and what changes it have one order. The node's order of the
@@ -36,7 +40,8 @@ type Namespace struct {
 
 func newNamespace(server *Server, name string) *Namespace {
 	return &Namespace{
-		Handlers: Handlers{new(registry)}, name: name, server: server, rooms: index{Rooms: domain.NewRooms[*Socket]()},
+		Handlers: Handlers{new(registry)}, name: name, server: server,
+		rooms: index{Rooms: domain.NewRooms[*Socket](), observed: &server.observed},
 	}
 }
 
@@ -54,6 +59,33 @@ func (ns *Namespace) Socket(id domain.SocketID) (*Socket, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Len is the number of sockets of this node. FetchSockets knows those of all nodes.
+func (ns *Namespace) Len() int {
+	ns.mu.RLock()
+	defer ns.mu.RUnlock()
+	return ns.rooms.Len()
+}
+
+// WithoutRecovery keeps no sessions for this namespace, whatever the node does: a client that comes back gets a new
+// socket. It is for namespaces whose messages are worth nothing later. Call it before clients come; it cannot be taken
+// back.
+func (ns *Namespace) WithoutRecovery() { ns.forgets.Store(true) }
+
+// recovers says whether sessions are kept.
+func (ns *Namespace) recovers() bool { return ns.server.recovers && !ns.forgets.Load() }
+
+// OnBroadcast has a function told of every broadcast of the namespace that this node reads, from whatever node and
+// whether or not it means a socket of this one, before its sockets get it. There is one such function a namespace: the
+// next takes its place, nil takes it away. It is called on the goroutine that reads the log: it must not block, and must
+// not call the server.
+func (ns *Namespace) OnBroadcast(handle func(p domain.Packet)) {
+	if handle == nil {
+		ns.broadcasts.Store(nil)
+		return
+	}
+	ns.broadcasts.Store(&handle)
 }
 
 func (ns *Namespace) selected(t *domain.Target) []*Socket {

@@ -19,6 +19,11 @@ type loneNode struct {
 	openErr error
 	// drainErr is what AnnounceDraining returns.
 	drainErr error
+	// id and address are the node's, where they matter.
+	id      domain.NodeID
+	address *string
+	// members are other nodes, with their addresses.
+	members map[domain.NodeID]string
 	// window is how long sessions are kept; zero switches recovery off.
 	window time.Duration
 	// kept gets the sessions of sockets that enter.
@@ -44,6 +49,26 @@ func (n *loneNode) Attach(e ports.Edge) error {
 func (n *loneNode) Open(context.Context, string) error { return n.openErr }
 
 func (n *loneNode) NodeCount(string) int { return 1 }
+
+func (n *loneNode) ID() domain.NodeID {
+	if n.id != "" {
+		return n.id
+	}
+	return "0123456789abcdef"
+}
+
+// Member knows the node itself, and those of members.
+func (n *loneNode) Member(_ string, id domain.NodeID) (domain.Member, bool) {
+	if id == n.ID() {
+		address := "127.0.0.1:1" // where nobody is
+		if n.address != nil {
+			address = *n.address
+		}
+		return domain.Member{ID: id, Self: true, Info: domain.NodeInfo{Address: address}}, true
+	}
+	address, ok := n.members[id]
+	return domain.Member{ID: id, Info: domain.NodeInfo{Address: address}}, ok
+}
 
 // hold keeps back what is appended from now on.
 func (n *loneNode) hold() {

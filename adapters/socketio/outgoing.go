@@ -19,11 +19,18 @@ func (ns *Namespace) OnAnyOutgoing(handle func(ctx context.Context, s *Socket, p
 }
 
 // wantsOutgoing reports whether somebody is to be told of events. The namespace's lock is held.
-func (x *index) wantsOutgoing() bool { return x.hooks != nil && len(x.hooks.outgoing) > 0 }
+func (x *index) wantsOutgoing() bool {
+	return x.hooks != nil && len(x.hooks.outgoing) > 0 || x.observed.by() != nil
+}
 
 // sent has it told that sockets were sent an event. It does not block. The namespace's lock is held.
 func (x *index) sent(p domain.Packet, sockets ...*Socket) {
-	if len(sockets) == 0 || !x.wantsOutgoing() {
+	if o := x.observed.by(); o != nil {
+		for _, s := range sockets {
+			o.Sent(s, p)
+		}
+	}
+	if len(sockets) == 0 || x.hooks == nil || len(x.hooks.outgoing) == 0 {
 		return
 	}
 	h, outgoing := x.hooks, x.hooks.outgoing

@@ -73,7 +73,7 @@ func (s *Socket) Recovered() bool { return s.Recovery().Outcome == domain.Recove
 // lost. It does nothing when recovery is off. ErrNotConnected says that the socket is not connected yet,
 // domain.ErrSessionLost that another node has the session; else the error is ctx's.
 func (s *Socket) SaveSession(ctx context.Context) error {
-	if !s.ns.server.recovers {
+	if !s.ns.recovers() {
 		return nil
 	}
 	s.ns.mu.RLock()
@@ -264,6 +264,9 @@ func (s *Socket) reenter(rest []*domain.Delivery, rooms []string, session ports.
 	s.rooms = nil
 	for _, d := range rest {
 		s.write(ns.frame(d))
+	}
+	if o := ns.server.observed.by(); o != nil {
+		o.Connected(s, ns.rooms.Of(s))
 	}
 }
 

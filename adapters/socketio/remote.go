@@ -22,7 +22,17 @@ func (r RemoteSocket) Handshake() domain.Handshake { return r.details.Handshake 
 // Rooms are the rooms that the socket was in, its own among them.
 func (r RemoteSocket) Rooms() []string { return r.details.Rooms }
 
-func (r RemoteSocket) storedData() storedData { return storedData{encoded: r.details.Data} }
+// Details is the whole description, as the socket's node has sent it: with what annotators there have added to the data,
+// and take out again of what [Data] returns.
+func (r RemoteSocket) Details() domain.SocketDetails { return r.details }
+
+func (r RemoteSocket) storedData() storedData {
+	data := r.details.Data
+	if a := r.ns.server.annotator.Load(); a != nil {
+		data = (*a).Strip(data)
+	}
+	return storedData{encoded: data}
+}
 
 // Emit sends an event to the socket, through the log.
 func (r RemoteSocket) Emit(ctx context.Context, event string, args ...any) (domain.Offset, error) {

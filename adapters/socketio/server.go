@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roombus/roombus/adapters/socketio/engineio"
@@ -16,6 +19,8 @@ import (
 
 // node is what the server needs of the node whose edge it is: an *app.Node. Its methods do what those say.
 type node interface {
+	ID() domain.NodeID
+	Member(namespace string, id domain.NodeID) (domain.Member, bool)
 	Attach(e ports.Edge) error
 	Open(ctx context.Context, namespace string) error
 	Broadcast(ctx context.Context, namespace string, t domain.Target, p domain.Packet) (domain.Offset, error)
@@ -49,6 +54,11 @@ type Server struct {
 	// recovers says that the node keeps sessions.
 	recovers bool
 	counters counters
+	observed observed
+	// annotator is nil for none.
+	annotator atomic.Pointer[Annotator]
+	// forward is nil when nothing is passed on to other nodes.
+	forward *forwarder
 	// running counts the goroutines of sockets.
 	running sync.WaitGroup
 
@@ -89,6 +99,14 @@ func NewServer(node node, config Config) (*Server, error) {
 		connections:  make(map[*connection]struct{}),
 		done:         make(chan struct{}),
 	}
+	if config.Forward != nil {
+		if io.forward, err = newForwarder(node, config.Forward, io.forwardFailed); err != nil {
+			return nil, err
+		}
+		if err := io.forward.plug(&config.Engine); err != nil {
+			return nil, err
+		}
+	}
 	io.engine, err = engineio.NewServer(opener{io}, config.Engine)
 	if err != nil {
 		return nil, err
@@ -121,13 +139,41 @@ func (io *Server) Of(name string) *Namespace {
 	io.mu.Unlock()
 	ns.begin()
 	if !ok {
-		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
-		defer cancel()
-		if err := io.node.Open(ctx, name); err != nil {
-			io.fail(ctx, Failure{Namespace: name, Err: err})
-		}
+		io.announce(name)
 	}
 	return ns
+}
+
+// ErrNamespaceExists says that there is a namespace of that name already.
+var ErrNamespaceExists = errors.New("socketio: there is a namespace of that name already")
+
+// Make makes a namespace as Of does, but for one that must not be there yet, ErrNamespaceExists, and that clients can
+// connect to only when prepare has returned: so that there is no moment in which nobody asks who they are, also when the
+// server is at work already. prepare registers its handlers. It is no child of a [ParentNamespace].
+func (io *Server) Make(name string, prepare func(ns *Namespace)) (*Namespace, error) {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	ns := newNamespace(io, name)
+	prepare(ns)
+	io.mu.Lock()
+	if _, exists := io.namespaces[name]; exists {
+		io.mu.Unlock()
+		return nil, fmt.Errorf("%w: %s", ErrNamespaceExists, name)
+	}
+	io.namespaces[name] = ns
+	io.mu.Unlock()
+	io.announce(name)
+	return ns, nil
+}
+
+// announce has the node join a namespace.
+func (io *Server) announce(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	defer cancel()
+	if err := io.node.Open(ctx, name); err != nil {
+		io.fail(ctx, Failure{Namespace: name, Err: err})
+	}
 }
 
 // made makes a namespace that stays: a child of a parent whose pattern its name matches, as in Node.js. The server's lock
@@ -143,6 +189,13 @@ func (io *Server) made(name string) *Namespace {
 	ns := newNamespace(io, name)
 	io.namespaces[name] = ns
 	return ns
+}
+
+// Namespaces are those that there are on this node, in no order.
+func (io *Server) Namespaces() []*Namespace {
+	io.mu.RLock()
+	defer io.mu.RUnlock()
+	return slices.Collect(maps.Values(io.namespaces))
 }
 
 func (io *Server) lookup(namespace string) (*Namespace, bool) {
@@ -166,6 +219,12 @@ func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if io.forward != nil {
+		var ok bool
+		if r, ok = io.forward.admit(w, r); !ok {
+			return
+		}
+	}
 	io.engine.ServeHTTP(w, r)
 }
 
@@ -175,6 +234,9 @@ func (io *Server) Connections() int { return io.engine.Len() }
 
 // EngineStats counts connections: how they began, were refused, and ended, and which limits they met. It is Stats().Engine.
 func (io *Server) EngineStats() engineio.Stats { return io.engine.Stats() }
+
+// CountTraffic has packets and bytes counted from now on, for Stats().Engine.Traffic. See engineio.Server.CountTraffic.
+func (io *Server) CountTraffic() { io.engine.CountTraffic() }
 
 // lastOrders bounds how long Close waits for what was emitted before it.
 const lastOrders = time.Second
@@ -207,8 +269,16 @@ func (io *Server) close() {
 		c.shut(ReasonServerShuttingDown, nil)
 	}
 	_ = io.engine.Close() // is always nil
+	if io.forward != nil {
+		io.forward.close()
+	}
 	io.finishHooks()
 	io.running.Wait()
+}
+
+// forwardFailed tells the application of a request that was not passed on, or not accepted.
+func (io *Server) forwardFailed(err error) {
+	io.fail(context.Background(), Failure{Event: "forward", Err: err})
 }
 
 // fail tells the application of a failure.

@@ -57,7 +57,7 @@ const (
 
 func newSocket(c *connection, ns *Namespace, auth domain.Value) *Socket {
 	s := &Socket{id: newSocketID(), ns: ns, conn: c, auth: auth, time: time.Now()}
-	if ns.server.recovers {
+	if ns.recovers() {
 		s.recovery, s.auth = newRecovery(auth)
 	}
 	ctx := c.engine.Context()
@@ -239,6 +239,9 @@ func (s *Socket) enter(at domain.Offset) bool {
 	s.rooms = nil
 	s.write(connectFrame(ns.name, s.id, private))
 	s.conn.joined()
+	if o := ns.server.observed.by(); o != nil {
+		o.Connected(s, ns.rooms.Of(s))
+	}
 	return true
 }
 
@@ -291,6 +294,9 @@ func (s *Socket) endNow(reason Reason, err error, how ending) (ended, waits bool
 	s.state.Store(stateGone)
 	ns.server.counters.disconnect(reason)
 	s.reason, s.err = reason, err
+	if o := ns.server.observed.by(); o != nil {
+		o.Disconnected(s, reason)
+	}
 	if how == lost && s.session() != nil && !s.recovery.begun {
 		s.discard()
 	}

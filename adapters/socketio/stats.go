@@ -30,6 +30,8 @@ type Stats struct {
 	// Causes counts the connections that the server has closed because the client broke a rule or a limit of Socket.IO,
 	// by what errors.Is says of Socket.Err; those of Engine.IO are in Engine.Causes.
 	Causes map[error]uint64
+	// Forward counts what Config.Forward does.
+	Forward ForwardStats
 }
 
 // Stats returns the counts. Everything that can be counted has its key in the maps, which are the caller's.
@@ -43,6 +45,7 @@ func (io *Server) Stats() Stats {
 		Disconnected: make(map[Reason]uint64, len(countedReasons)),
 		RateLimited:  c.rateLimited.Load(),
 		Causes:       make(map[error]uint64, len(countedCauses)),
+		Forward:      io.forward.stats(),
 	}
 	io.mu.RLock()
 	namespaces := slices.Collect(maps.Values(io.namespaces))

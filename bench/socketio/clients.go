@@ -21,7 +21,7 @@ import (
 // connect is the clients' process. It answers "connect n" when so many clients are
 // connected to the default namespace, "received k" when k events have come in;
 // after "watch" it notes how long events took, which "times" asks for;
-// "handshakes n" and "echo n" are answered by the µs that they took.
+// "admin" connects an Admin UI; "handshakes n" and "echo n" are answered by the µs that they took.
 func connect(address string) error {
 	c := crowd{address: address, changed: make(chan struct{}, 1)}
 	in := bufio.NewScanner(os.Stdin)
@@ -68,6 +68,13 @@ func (c *crowd) answer(question string) (string, error) {
 			<-c.changed
 		}
 		return "ok", nil
+	case question == "admin":
+		conn, r, err := c.dial()
+		if err == nil {
+			err = wsutil.WriteClientText(conn, []byte("40/admin,"))
+			go c.count(conn, r) // ends with the process
+		}
+		return "ok", err
 	case question == "watch":
 		c.watching.Store(true)
 		return "ok", nil

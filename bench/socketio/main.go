@@ -34,15 +34,24 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 1_000, "clients of the broadcasts")
 	flag.IntVar(&o.broadcasts, "broadcasts", 200, "broadcasts, flat out")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the table has the medians, the least and the most")
+	withAdmin := flag.Bool("admin", false, "measure what the Admin UI costs instead, in production mode; -clients is then 5,000 if it is not given")
+	flag.IntVar(&o.turns, "turns", 10, "with -admin, how often the servers take turns in a round")
 	flag.Parse()
+	if *withAdmin && *role == "" && !given("clients") {
+		o.clients = 5_000
+	}
 	var err error
 	switch *role {
 	case "server":
-		err = serve()
+		err = serve(*withAdmin)
 	case "clients":
 		err = connect(*address)
 	default:
-		err = compare(o)
+		if *withAdmin {
+			err = compareAdmin(o)
+		} else {
+			err = compare(o)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "socketio:", err)
@@ -50,7 +59,13 @@ func main() {
 	}
 }
 
-type options struct{ idle, clients, broadcasts, rounds int }
+// given reports whether a flag is on the command line.
+func given(name string) (given bool) {
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	return given
+}
+
+type options struct{ idle, clients, broadcasts, rounds, turns int }
 
 // contender is a server to be measured.
 type contender struct {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/roombus/roombus/adapters/inmemory"
 	"github.com/roombus/roombus/adapters/socketio"
+	"github.com/roombus/roombus/adapters/socketio/admin"
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/app"
 )
@@ -36,7 +37,7 @@ type event struct {
 // answers "memory" by resident kB, "begin" at once, "broadcast n p" when n events
 // are handed over, with pauses of p ms, and "cost" by the µs of CPU and of time since begin. The node
 // is alone, on the transport in memory, as the one of Node.js is.
-func serve() error {
+func serve(withAdmin bool) error {
 	cluster := inmemory.New(inmemory.Config{})
 	transport := cluster.Member()
 	node, err := app.NewNode(transport.Log(), transport.Channel(), nil, app.Config{})
@@ -49,6 +50,11 @@ func serve() error {
 	}
 	socketio.OnAck(io, "echo", func(_ context.Context, _ *socketio.Socket, text string) (string, error) { return text, nil })
 	io.OnConnect(func(ctx context.Context, s *socketio.Socket) error { return s.Join(ctx, room) })
+	if withAdmin {
+		if _, err := admin.New(io, admin.Config{NoAuth: true}); err != nil {
+			return err
+		}
+	}
 	if err := node.Run(context.Background()); err != nil {
 		return err
 	}

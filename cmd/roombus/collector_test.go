@@ -128,7 +128,7 @@ func valueOf(all []*commonpb.KeyValue, key string) string {
 			case *commonpb.AnyValue_IntValue:
 				return fmt.Sprint(v.IntValue)
 			default:
-				return fmt.Sprint(a.GetValue())
+				return a.GetValue().String()
 			}
 		}
 	}
@@ -156,7 +156,8 @@ func drawn(spans []*span, root []byte, attributes ...string) string {
 			for _, e := range s.GetEvents() {
 				events = append(events, e.GetName())
 			}
-			if slices.Sort(events); len(events) > 0 {
+			slices.Sort(events)
+			if len(events) > 0 {
 				line += " [" + strings.Join(events, ", ") + "]"
 			}
 			if s.GetStatus().GetCode() == spanpb.Status_STATUS_CODE_ERROR {

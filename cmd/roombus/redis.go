@@ -45,10 +45,15 @@ func openRedis(ctx context.Context, s *settings, log *slog.Logger) (*transport, 
 	for _, warning := range warnings {
 		log.WarnContext(ctx, warning)
 	}
+	logins, err := redisstream.NewMarks(client, redisstream.MarksConfig{})
+	if err != nil {
+		return nil, errors.Join(err, closeBoth())
+	}
 	return &transport{
 		log:      t.Log(),
 		channel:  t.Channel(),
 		sessions: t.Sessions(),
+		logins:   logins,
 		name:     "Redis at " + hostOf(s.redis) + ", stream " + s.stream,
 		close:    closeBoth,
 	}, nil

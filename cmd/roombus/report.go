@@ -140,6 +140,14 @@ func (b *brake) pass(now time.Time) (held int, ok bool) {
 
 // failed logs what goes wrong in handlers. What clients get wrong by themselves is not the server's trouble.
 func (r *report) failed(ctx context.Context, f socketio.Failure) {
+	switch {
+	case errors.Is(f.Err, socketio.ErrForwardSignature):
+		r.braked(ctx, "a request was refused", "error", f.Err)
+		return
+	case errors.Is(f.Err, socketio.ErrForwardFailed):
+		r.braked(ctx, "a request could not be passed on", "error", f.Err)
+		return
+	}
 	_, shape := errors.AsType[*socketio.ArgumentError](f.Err)
 	if shape || errors.Is(f.Err, socketio.ErrUnknownEvent) {
 		r.log.DebugContext(ctx, "a client's event was refused", "namespace", f.Namespace, "error", f.Err)

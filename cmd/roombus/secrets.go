@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// veil hides the password of a URL in all that the program says, whoever put it there. The nil veil hides nothing.
+// veil hides secrets, such as the password of a URL, in all that the program says, whoever put it there. The nil veil hides nothing.
 type veil struct{ replace *strings.Replacer }
 
 const veiled = "xxxxx"
@@ -19,8 +19,8 @@ const veiled = "xxxxx"
 // have any characters.
 var userinfo = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^:@/]*:)?(.+)@[^@]*$`)
 
-// newVeil returns a veil for the secrets of a URL, and further ones.
-func newVeil(secretURL string, further ...string) *veil {
+// newVeil returns a veil for the secrets of a URL, and for others; empty ones are none.
+func newVeil(secretURL string, others ...string) *veil {
 	var secrets []string
 	add := func(secret string) {
 		forms := []string{secret, strconv.Quote(secret), url.QueryEscape(secret), url.PathEscape(secret)}
@@ -33,6 +33,9 @@ func newVeil(secretURL string, further ...string) *veil {
 			}
 		}
 	}
+	for _, secret := range others {
+		add(secret)
+	}
 	if match := userinfo.FindStringSubmatch(secretURL); match != nil {
 		add(match[1])
 	}
@@ -42,7 +45,7 @@ func newVeil(secretURL string, further ...string) *veil {
 		add(u.Query().Get("password"))
 		add(u.Query().Get("sentinel_password"))
 	}
-	for _, secret := range further {
+	for _, secret := range others {
 		add(secret)
 	}
 	if len(secrets) == 0 {

@@ -39,6 +39,14 @@ func TestSecretsAreNeverWritten(t *testing.T) {
 	}
 }
 
+func TestOtherSecretsAreNeverWritten(t *testing.T) {
+	var out bytes.Buffer
+	slog.New(slog.NewJSONHandler(newVeil("", "", forwardSecret).writer(&out), nil)).Info("it is " + forwardSecret)
+	if strings.Contains(out.String(), "geheim") || !strings.Contains(out.String(), "it is "+veiled) {
+		t.Errorf("the log has %s", out.String())
+	}
+}
+
 func TestWithoutASecretNothingIsReplaced(t *testing.T) {
 	var out bytes.Buffer
 	for _, url := range []string{"", "redis://localhost:6379", "/no/url"} {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/roombus/roombus/adapters/socketio"
+	"github.com/roombus/roombus/adapters/socketio/admin"
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/app"
 	numbers "github.com/roombus/roombus/app/di/measure"
@@ -41,7 +43,7 @@ func serveCommand(args []string, env func(string) (string, bool), stdout, stderr
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	veil := newVeil(s.redis, s.consolePassword)
+	veil := newVeil(s.redis, append(s.forwardSecrets(), s.admin.password, s.consolePassword)...)
 	return veil.error(serve(ctx, stop, &s, s.logger(veil.writer(stderr))))
 }
 
@@ -63,6 +65,7 @@ type server struct {
 	node      *app.Node
 	pulse     *pulse
 	transport *transport
+	admin     *admin.Admin // nil without
 	traces    func(context.Context) error
 	diagnosis *diagnosis
 	measuring *measuring
@@ -104,6 +107,7 @@ func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) 
 	if err != nil {
 		return nil, err
 	}
+	s.advertise = advertised(s.advertise, listener.Addr())
 	run := &server{log: log, served: make(chan error, 1)}
 	if err := run.join(ctx, s); err != nil {
 		return nil, errors.Join(err, listener.Close(), within(s.shutdownTimeout, run.stop))
@@ -144,6 +148,7 @@ func (run *server) join(ctx context.Context, s *settings) error {
 	run.node, err = app.NewNode(log, channel, run.transport.sessions, app.Config{
 		Name:              s.name,
 		Version:           version(),
+		Address:           s.advertise,
 		HeartbeatInterval: s.heartbeat,
 		HeartbeatTimeout:  s.heartbeatLimit,
 		Recovery:          app.Recovery{Window: s.recovery},
@@ -153,7 +158,7 @@ func (run *server) join(ctx context.Context, s *settings) error {
 		return err
 	}
 	run.io, err = socketio.NewServer(run.node, socketio.Config{
-		Path: s.path, OnError: observer.failed, Engine: engineio.Config{CORS: s.cors()},
+		Path: s.path, OnError: observer.failed, Forward: s.forward(), Engine: engineio.Config{CORS: s.cors()},
 		Interceptor: tracer.Interceptor(),
 	})
 	if err != nil {
@@ -164,6 +169,9 @@ func (run *server) join(ctx context.Context, s *settings) error {
 	}
 	run.meters.Read(numbers.Of(run.node, run.io))
 	(&demo{io: run.io, node: run.node, report: observer}).register()
+	if run.admin, err = s.admin.serve(run.io, s.name, run.transport.logins, observer); err != nil {
+		return err
+	}
 	handler, err := run.handler(s)
 	if err != nil {
 		return err
@@ -186,7 +194,8 @@ func (s *settings) cors() *engineio.CORS {
 	if len(s.corsOrigins) == 0 {
 		return nil
 	}
-	return &engineio.CORS{Origins: s.corsOrigins}
+	// The Admin UI asks with credentials, which browsers refuse where all origins may.
+	return &engineio.CORS{Origins: s.corsOrigins, Credentials: s.admin.on() && !slices.Contains(s.corsOrigins, "*")}
 }
 
 // handler routes clients, the page and the health endpoints.
@@ -204,7 +213,7 @@ func (run *server) handler(s *settings) (http.Handler, error) {
 	if err := run.diagnosis.mount(mux, s); err != nil {
 		return nil, err
 	}
-	return mux, nil
+	return mux, s.admin.files(mux)
 }
 
 // stop closes what was opened, in the order that loses least: the clients are sent elsewhere, then the node leaves the
@@ -215,6 +224,9 @@ func (run *server) stop(ctx context.Context) error {
 	}
 	drain, cancel := drainTime(ctx)
 	defer cancel()
+	if run.admin != nil {
+		_ = run.admin.Close() // is always nil
+	}
 	errs := []error{run.diagnosis.close(), run.stopClients(drain)}
 	if run.node != nil {
 		if err := run.node.Drain(drain); err != nil {
@@ -252,6 +264,7 @@ func (run *server) stopClients(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("send the clients elsewhere: %w", err))
 		}
 	}
+	run.sayForwarded()
 	if run.http != nil {
 		// What is left are pages that are being loaded, and connections that have not asked for anything yet, for which
 		// Shutdown would wait five seconds.

@@ -25,6 +25,8 @@ type settings struct {
 	name            string
 	path            string
 	corsOrigins     origins
+	advertise       string
+	forwardSecret   string
 	heartbeat       time.Duration
 	heartbeatLimit  time.Duration
 	recovery        time.Duration
@@ -36,6 +38,7 @@ type settings struct {
 	consoleUser     string
 	consolePassword string
 	telemetry       telemetry
+	admin           adminSettings
 }
 
 // origins is a flag that may be given several times, and that takes several values with commas between them.
@@ -68,6 +71,8 @@ func (s *settings) flags() *flag.FlagSet {
 	f.StringVar(&s.name, "name", "", "the node's `name` for people (default node- and six random characters)")
 	f.StringVar(&s.path, "path", "/socket.io/", "the `path` at which clients connect")
 	f.Var(&s.corsOrigins, "cors-origin", "an `origin` whose pages may connect, such as https://example.com, or * for all; may be given several times")
+	f.StringVar(&s.advertise, "advertise", "", "the `host:port` at which other nodes reach this one; port 0 is the one that it listens on")
+	f.StringVar(&s.forwardSecret, "forward-secret", "", "a `secret` of all nodes, of 32 characters or more: requests that a balancer has sent to the wrong node are passed on to the right one, so that it need not be sticky; needs --advertise; further ones behind commas are accepted from others, for the time in which it is changed")
 	f.DurationVar(&s.heartbeat, "heartbeat-interval", 5*time.Second, "the `pause` between two heartbeats to the other nodes")
 	f.DurationVar(&s.heartbeatLimit, "heartbeat-timeout", 10*time.Second, "the `silence` after which another node counts as lost")
 	f.DurationVar(&s.recovery, "recovery", 2*time.Minute, "for how `long` a client that has lost its connection can come back into its rooms and get what it has missed, or 0 for not at all; on or off in all nodes")
@@ -79,6 +84,7 @@ func (s *settings) flags() *flag.FlagSet {
 	f.StringVar(&s.logFormat, "log-format", "text", "the `format` of the logs: text or json")
 	f.DurationVar(&s.shutdownTimeout, "shutdown-timeout", 10*time.Second, "how `long` an orderly stop may take")
 	s.telemetry.flags(f)
+	s.admin.flags(f)
 	return f
 }
 
@@ -165,6 +171,9 @@ func (s *settings) check() error {
 	case !plainPath.MatchString(s.path) || path.Clean(s.path) != strings.TrimSuffix(s.path, "/"):
 		return wrong("--path is %q; it must be like /socket.io/", s.path)
 	}
+	if err := s.checkForward(); err != nil {
+		return wrong("%v", err)
+	}
 	if err := s.telemetry.check(); err != nil {
 		return wrong("%s", err)
 	}
@@ -177,7 +186,7 @@ func (s *settings) check() error {
 	if slices.Contains([]string{"/assets/", consolePath, "/healthz/", "/readyz/"}, s.path) {
 		return wrong("--path is %q, which is taken; choose another one", s.path)
 	}
-	return nil
+	return s.admin.check(s.path)
 }
 
 // writeHelp lists the flags.
@@ -199,7 +208,8 @@ func writeHelp(w io.Writer) error {
 		"  unix://user:password@/path/to/redis.sock?db=0      a server on this machine\n" +
 		"  redis+sentinel://user:password@host:26379,host:26379/mastername\n" +
 		"  redis+cluster://user:password@host:6379,host:6379\n" +
-		"Give one that has a password as ROOMBUS_REDIS: everybody on the machine can read the command line.\n\n" +
+		"Give one that has a password as ROOMBUS_REDIS, and the secret as ROOMBUS_FORWARD_SECRET: everybody on the machine\n" +
+		"can read the command line.\n\n" +
 		"Traces and metrics are exported when OTEL_TRACES_EXPORTER and OTEL_METRICS_EXPORTER, or OTEL_EXPORTER_OTLP_ENDPOINT,\n" +
 		"are set, as OpenTelemetry says.\n")
 	_, err := io.WriteString(w, text.String())

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/roombus/roombus/adapters/inmemory"
+	"github.com/roombus/roombus/adapters/socketio/admin"
 	"github.com/roombus/roombus/ports"
 )
 
@@ -14,6 +15,8 @@ type transport struct {
 	log      ports.Log
 	channel  ports.Channel
 	sessions ports.Sessions
+	// logins remembers for all nodes who has logged in to the Admin UI; nil where nothing is shared.
+	logins admin.Sessions
 	// name is for people; it shows no password.
 	name  string
 	close func() error

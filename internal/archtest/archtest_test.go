@@ -253,7 +253,7 @@ func heavy() []string {
 	return []string{
 		redis, watermill, watermillRedis, wire, otel, "google.golang.org/grpc", "github.com/chromedp",
 		module + "/adapters/redisstream", module + "/adapters/watermill", module + "/app/di",
-		module + "/tracing", module + "/internal/testkit",
+		module + "/tracing", module + "/internal/testkit", module + "/adapters/socketio/admin", bcrypt,
 	}
 }
 

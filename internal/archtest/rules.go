@@ -14,6 +14,7 @@ const (
 	websocket      = "github.com/gobwas"
 	jsonExperiment = "github.com/go-json-experiment/json"
 	rates          = "golang.org/x/time/rate"
+	bcrypt         = "golang.org/x/crypto/bcrypt"
 )
 
 // anything as a family is all there is.
@@ -96,6 +97,11 @@ func rules() []rule {
 		{
 			family: "adapters/socketio/parser", ours: []string{"domain"}, notStd: []string{"net", "os", "log"},
 			reason: "packets and frames are text and bytes: no connection, no file",
+		},
+		{
+			family: "adapters/socketio/admin", ours: []string{"domain", "internal/payload", "adapters/socketio"},
+			outside: []string{bcrypt}, importers: []string{"cmd", "examples", "bench"},
+			reason: "the Admin UI is a user of the server like any other: who does not want it gets nothing of it",
 		},
 		{
 			family:  "adapters/socketio/client",
@@ -190,6 +196,7 @@ func expected() []string {
 		"adapters/inmemory",
 		"adapters/redisstream",
 		"adapters/socketio",
+		"adapters/socketio/admin",
 		"adapters/socketio/client",
 		"adapters/socketio/engineio",
 		"adapters/socketio/parser",

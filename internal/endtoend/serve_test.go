@@ -2,6 +2,7 @@ package endtoend
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +36,11 @@ type logLine struct {
 	Outcome string    `json:"outcome"`
 	Reason  string    `json:"reason"`
 	Socket  string    `json:"socket"`
-	Node    string    `json:"-"`
+	// Out and In are requests that were passed on.
+	Out    int    `json:"out"`
+	In     int    `json:"in"`
+	Failed int    `json:"failed"`
+	Node   string `json:"-"`
 }
 
 func (j *journal) add(l logLine) {
@@ -62,6 +67,13 @@ func (j *journal) recoveries() []logLine {
 	return found
 }
 
+// passedOn are the lines that say how many requests a node has passed on.
+func (j *journal) passedOn() []logLine {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(j.lines), func(l logLine) bool { return l.Text != "requests were passed on" })
+}
+
 // warnings are the lines that are worth one.
 func (j *journal) warnings() []logLine {
 	j.mu.Lock()
@@ -75,18 +87,18 @@ func (j *journal) warnings() []logLine {
 	return found
 }
 
-// serve starts `roombus serve` on a free port and waits until it says that it serves.
-func serve(t *testing.T, name, redisURL string, to *journal) *node {
+// serve starts `roombus serve` on a free port, with flags of the test's own, and waits until it says that it serves.
+func serve(t *testing.T, name, redisURL string, to *journal, flags ...string) *node {
 	t.Helper()
 	n := &node{name: name}
 	ready := make(chan string, 1)
 	var err error
 	// A shell puts the log where the test can read it line by line, and is then replaced by the program.
 	n.Process, err = child.Start(t, child.Config{
-		Name: "roombus serve " + name, Path: "/bin/sh", Args: []string{
+		Name: "roombus serve " + name, Path: "/bin/sh", Args: append([]string{
 			"-c", `exec "$0" "$@" 2>&1`, program, "serve", "--addr", "127.0.0.1:0", "--name", name, "--redis", redisURL,
 			"--max-length", "1000000", "--log-format", "json", "--log-level", "debug",
-		},
+		}, flags...),
 		KeepLines: true,
 		OnLine: func(line []byte) {
 			var l logLine

@@ -8,6 +8,8 @@ type batch struct {
 	frames []*Frame
 	// bytes is the frames' length on a WebSocket.
 	bytes int
+	// packets and data are what Traffic counts of them.
+	packets, data int
 }
 
 // keptFrames is the length above which a batch's slice is not worth keeping.
@@ -18,6 +20,8 @@ var batches pool[batch]
 func (b *batch) add(f *Frame) {
 	b.frames = append(b.frames, f)
 	b.bytes += f.Len()
+	b.packets += f.packets
+	b.data += f.data
 }
 
 // free gives the batch back. Its frames are forgotten.
@@ -26,7 +30,7 @@ func (b *batch) free() {
 		return
 	}
 	clear(b.frames)
-	b.frames, b.bytes = b.frames[:0], 0
+	*b = batch{frames: b.frames[:0]}
 	batches.put(b)
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -92,7 +93,23 @@ type Config struct {
 	// load balancers that need one. Value is filled in; an empty Name becomes
 	// "io", an empty Path "/". The rest is used as it is. Default: no cookie.
 	Cookie *http.Cookie
+	// IDSuffix is put behind the random part of every connection's id, so that
+	// Elsewhere can tell where a connection is: up to 64 characters of URL-safe
+	// base64. Default: nothing.
+	IDSuffix string
+	// Elsewhere is offered each GET and POST for a connection that this server does
+	// not have, before it is refused with UnknownSession. It returns true when it
+	// has answered, or has hijacked the network connection, and false when it has
+	// done neither. The request's context ends when a request for a connection of
+	// this server would have been answered at the latest, and when the server
+	// closes; what Elsewhere has hijacked is its own. The headers of CORS are set
+	// already. It is called on the request's goroutine. Default: there is no
+	// elsewhere.
+	Elsewhere func(w http.ResponseWriter, r *http.Request, id string) (answered bool)
 }
+
+// maxIDSuffix is how long Config.IDSuffix may be.
+const maxIDSuffix = 64
 
 // withDefaults puts defaults in place of zeros. The error names the first setting
 // that cannot work.
@@ -148,6 +165,9 @@ func (c *Config) withDefaults() error {
 		if t != Polling && t != WebSocket {
 			return fmt.Errorf("engineio: unknown transport %q in Transports; there are %q and %q", t, Polling, WebSocket)
 		}
+	}
+	if len(c.IDSuffix) > maxIDSuffix || strings.Trim(c.IDSuffix, idAlphabet) != "" {
+		return fmt.Errorf("engineio: IDSuffix is %q; it may have up to %d letters, digits, - and _", c.IDSuffix, maxIDSuffix)
 	}
 	if c.CORS != nil {
 		if len(c.CORS.Origins) == 0 && c.CORS.AllowOrigin == nil {

@@ -75,7 +75,8 @@ type Conn struct {
 // too little to grow stale.
 const volatileBytes = 16 << 10
 
-// ID returns the connection's id: 20 characters of URL-safe base64, random.
+// ID returns the connection's id: 20 characters of URL-safe base64, random, and
+// Config.IDSuffix.
 func (c *Conn) ID() string { return c.id }
 
 // Handshake returns what is known of the request that opened the connection. It
@@ -231,6 +232,7 @@ func (c *Conn) take() *batch {
 	c.queue = nil
 	if b != nil {
 		c.taken += uint64(len(b.frames))
+		c.server.traffic.Load().out(c, b)
 	}
 	return b
 }
@@ -259,6 +261,9 @@ func (c *Conn) shut(reason Reason, err error, flush bool) {
 	close(c.done)
 	c.reason, c.err = reason, err
 	c.server.open.Add(-1)
+	if c.socket != nil {
+		c.server.counters.webSockets.Add(-1)
+	}
 	c.server.counters.close(reason, err)
 	c.heartbeat.stop()
 	if !flush {
@@ -369,6 +374,7 @@ func (c *Conn) deliver(data []byte, binary bool) {
 		return
 	}
 	c.messages++
+	c.server.traffic.Load().in(c, len(data))
 	c.busy.Store(c.messages)
 	defer c.busy.Store(0)
 	c.receiver.Message(data, binary)

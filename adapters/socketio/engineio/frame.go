@@ -35,6 +35,8 @@ type Frame struct {
 	wire []byte
 	// parts are the packets inside wire, for the polling form.
 	parts []part
+	// packets is how many of them have data, and data how many bytes that is.
+	packets, data int
 
 	// plain says that the frame is never compressed.
 	plain bool
@@ -78,7 +80,9 @@ func NewBinaryFrame(data []byte) *Frame {
 
 // Plain returns the same messages as a frame that is never compressed. The two
 // share their bytes.
-func (f *Frame) Plain() *Frame { return &Frame{wire: f.wire, parts: f.parts, plain: true} }
+func (f *Frame) Plain() *Frame {
+	return &Frame{wire: f.wire, parts: f.parts, packets: f.packets, data: f.data, plain: true}
+}
 
 // newPacket makes a frame of one packet that is no message.
 func newPacket(kind byte, data string) *Frame {
@@ -101,6 +105,7 @@ func (f *Frame) text(kind byte, data []byte) {
 	from := len(f.wire)
 	f.wire = append(append(f.wire, kind), data...)
 	f.parts = append(f.parts, part{data: f.wire[from:]})
+	f.count(len(data))
 }
 
 func (f *Frame) binary(data []byte) {
@@ -108,6 +113,15 @@ func (f *Frame) binary(data []byte) {
 	from := len(f.wire)
 	f.wire = append(f.wire, data...)
 	f.parts = append(f.parts, part{data: f.wire[from:], binary: true})
+	f.count(len(data))
+}
+
+// count notes a packet with so much data.
+func (f *Frame) count(data int) {
+	if data > 0 {
+		f.packets++
+		f.data += data
+	}
 }
 
 // polling returns the frame's packets as they stand in a polling payload.

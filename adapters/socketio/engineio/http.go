@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -23,6 +24,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	upgrade := isWebSocket(r)
 	c, refusal := s.verify(r, query, upgrade)
 	switch {
+	case refusal != nil && refusal.Code == UnknownSession && s.isElsewhere(w, r, query.Get("sid"), upgrade):
 	case refusal != nil:
 		s.refuse(w, r, refusal)
 	case c != nil && upgrade:
@@ -84,6 +86,22 @@ func (s *Server) verifySession(r *http.Request, id, version string, transport Tr
 		return nil, refuse(BadRequest, "EIO="+version+" on a connection of version 4")
 	}
 	return c, nil
+}
+
+// isElsewhere lets Config.Elsewhere answer a request for a connection that is not
+// here, for as long as a poll or the handshake of a WebSocket may take.
+func (s *Server) isElsewhere(w http.ResponseWriter, r *http.Request, id string, upgrade bool) bool {
+	if s.config.Elsewhere == nil || r.Method != http.MethodGet && r.Method != http.MethodPost {
+		return false
+	}
+	limit := s.config.PingInterval + s.config.PingTimeout + s.config.CloseTimeout
+	if upgrade {
+		limit = s.config.UpgradeTimeout
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	defer cancel()
+	defer context.AfterFunc(s.elsewhere, cancel)()
+	return s.config.Elsewhere(w, r.WithContext(ctx), id)
 }
 
 // refuse answers a refused request as engine.io does.

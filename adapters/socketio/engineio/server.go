@@ -31,13 +31,18 @@ type Server struct {
 
 	// closing ends the waiting for clients that may never come again.
 	closing chan struct{}
+	// elsewhere ends what Config.Elsewhere waits for.
+	elsewhere    context.Context //nolint:containedctx // the server's lifetime, no caller's
+	endElsewhere context.CancelFunc
 	// running counts requests, connections, readers and writers. It is added
 	// to only under mu before Close, or by someone who is counted already, so
 	// that Close's Wait misses nobody.
 	running  sync.WaitGroup
 	open     atomic.Int64
 	counters counters
-	flusher  flusher
+	// traffic is nil while nobody wants messages counted.
+	traffic atomic.Pointer[traffic]
+	flusher flusher
 }
 
 // NewServer returns a server that tells h of its connections. The error names
@@ -55,6 +60,7 @@ func NewServer(h Handler, cfg Config) (*Server, error) {
 		closing: make(chan struct{}),
 	}
 	s.flusher.server = s
+	s.elsewhere, s.endElsewhere = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -112,6 +118,7 @@ func (s *Server) Close() error {
 			c.Close(ReasonServerShuttingDown)
 		}
 		close(s.closing)
+		s.endElsewhere()
 	}
 	s.running.Wait()
 	return nil
@@ -136,7 +143,7 @@ func (s *Server) register(r *http.Request) (*Conn, error) {
 	if s.config.ConnContext != nil {
 		ctx = context.WithoutCancel(s.config.ConnContext(r))
 	}
-	c := &Conn{id: newID(), server: s, handshake: packHandshake(r, time.Now()), ctx: ctx, done: make(chan struct{})}
+	c := &Conn{id: newID() + s.config.IDSuffix, server: s, handshake: packHandshake(r, time.Now()), ctx: ctx, done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -169,6 +176,9 @@ func (s *Server) lookup(id string) *Conn {
 	defer s.mu.RUnlock()
 	return s.conns[id]
 }
+
+// idAlphabet is what ids are made of.
+const idAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // newID returns 20 characters of URL-safe base64 from 15 random bytes, as
 // engine.io's ids are.

@@ -109,6 +109,8 @@ func (c *Conn) attach(socket *socket) {
 	if c.closed.Load() {
 		socket.closeWith(closeCode(c.reason, c.err), c.server.config.CloseTimeout)
 		c.lastWords()
+	} else {
+		c.server.counters.webSockets.Add(1)
 	}
 	if c.closed.Load() || c.queue != nil {
 		c.startWriter()

@@ -9,8 +9,9 @@ import (
 // Stats are counts since the server began, except for Open. They are consistent
 // each, not with one another.
 type Stats struct {
-	// Open is the number of connections that are open now.
-	Open int
+	// Open is the number of connections that are open now, Polling how many of
+	// them have not got a WebSocket.
+	Open, Polling int
 	// OpenedPolling and OpenedWebSocket count connections by the transport that
 	// they began with.
 	OpenedPolling, OpenedWebSocket uint64
@@ -33,6 +34,8 @@ type Stats struct {
 	Causes map[error]uint64
 	// VolatileDropped counts what SendVolatile did not send.
 	VolatileDropped uint64
+	// Traffic is zero until Server.CountTraffic is called.
+	Traffic Traffic
 }
 
 // Stats returns the counts. Everything that can be counted has its key in the
@@ -50,7 +53,9 @@ func (s *Server) Stats() Stats {
 		Closed:          make(map[Reason]uint64, len(countedReasons)),
 		Causes:          make(map[error]uint64, len(countedCauses)),
 		VolatileDropped: c.dropped.Load(),
+		Traffic:         s.traffic.Load().sum(),
 	}
+	stats.Polling = max(0, stats.Open-int(c.webSockets.Load()))
 	for code := range c.refused {
 		stats.Refused[RefusalCode(code)] = c.refused[code].Load()
 	}
@@ -83,9 +88,11 @@ type counters struct {
 	openedPolling, openedWebSocket atomic.Uint64
 	upgraded, upgradesFailed       atomic.Uint64
 	unavailable, dropped           atomic.Uint64
-	refused                        [UnsupportedProtocolVersion + 1]atomic.Uint64
-	closed                         [len(countedReasons)]atomic.Uint64
-	causes                         [len(countedCauses)]atomic.Uint64
+	// webSockets is how many of the open connections have one.
+	webSockets atomic.Int64
+	refused    [UnsupportedProtocolVersion + 1]atomic.Uint64
+	closed     [len(countedReasons)]atomic.Uint64
+	causes     [len(countedCauses)]atomic.Uint64
 }
 
 // refuse counts a refusal. AllowRequest may have made up the code.

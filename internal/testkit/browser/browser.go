@@ -153,6 +153,12 @@ func (p *Page) Navigate(url string) {
 	p.do("load "+url, chromedp.Navigate(url))
 }
 
+// Resize makes the page as large as a window of so many pixels would.
+func (p *Page) Resize(width, height int64) {
+	p.t.Helper()
+	p.do("resize", chromedp.EmulateViewport(width, height))
+}
+
 // Reload loads the page again.
 func (p *Page) Reload() {
 	p.t.Helper()

@@ -47,6 +47,8 @@ func TestPage(t *testing.T) {
 	page.Click("#go")
 	page.WaitText("#out", "hi Bobby “x”")
 	page.WaitFor("document.title === 'test'")
+	page.Resize(640, 480)
+	page.WaitFor("innerWidth === 640 && innerHeight === 480")
 	if got := Eval[map[string]int](page, "new Promise(done => setTimeout(done, 5, {a: 1}))"); got["a"] != 1 {
 		t.Errorf("evaluated to %v", got)
 	}

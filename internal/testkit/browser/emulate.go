@@ -11,12 +11,6 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Resize gives the page's window another size, in CSS pixels.
-func (p *Page) Resize(width, height int64) {
-	p.t.Helper()
-	p.do("resize", chromedp.EmulateViewport(width, height))
-}
-
 // Dark says whether the page is shown to somebody who prefers a dark screen.
 func (p *Page) Dark(on bool) {
 	p.t.Helper()

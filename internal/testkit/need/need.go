@@ -1,5 +1,5 @@
 // Package need finds the programs that tests need besides Go: redis-server,
-// Node.js, npm, a browser and Python.
+// Node.js, npm, a browser, Python and nginx.
 //
 // Each program is looked for in an environment variable first and on the PATH
 // after that:
@@ -9,6 +9,7 @@
 //	ROOMBUS_TEST_NPM            npm
 //	ROOMBUS_TEST_CHROMIUM       chromium (or Chrome)
 //	ROOMBUS_TEST_PYTHON         python3 with the packages socketio, requests and websocket
+//	ROOMBUS_TEST_NGINX          nginx
 //
 // A test whose program is not there fails when ROOMBUS_TEST_REQUIRE or CI is
 // set (to 1 or true), as `make test` and CI do, and is skipped otherwise.
@@ -54,6 +55,12 @@ func Chromium(t testing.TB) string {
 func Python(t testing.TB) string {
 	t.Helper()
 	return python.path(t)
+}
+
+// Nginx returns the path of nginx.
+func Nginx(t testing.TB) string {
+	t.Helper()
+	return nginx.path(t)
 }
 
 // Missing ends the test: as failed where everything is required, as skipped
@@ -116,6 +123,11 @@ var (
 		names:   []string{"python3", "/usr/bin/python3"},
 		minimum: 3, version: regexp.MustCompile(`^Python (\d+)\.`), imports: "socketio, requests, websocket",
 		install: "apt-get install python3-socketio python3-requests python3-websocket",
+	}
+	nginx = &program{
+		title: "nginx", variable: "ROOMBUS_TEST_NGINX",
+		names:   []string{"nginx", "/usr/sbin/nginx"}, // not on everybody's PATH
+		install: "apt-get install nginx-light",
 	}
 )
 

@@ -46,6 +46,12 @@ func install(t testing.TB) string {
 	return dir
 }
 
+// Modules is the directory node_modules of this package, with the packages of its lock file.
+func Modules(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(install(t), "node_modules")
+}
+
 // find looks for this directory from the working directory upwards: that of a
 // test is its package's.
 func find() (string, error) {

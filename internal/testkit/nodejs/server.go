@@ -39,6 +39,9 @@ type ServerConfig struct {
 	Recovery time.Duration
 	// Namespaces that exist. Default: "/" alone.
 	Namespaces []string
+	// Admin are the options of instrument() of @socket.io/admin-ui, by their JavaScript names; logins are kept in Redis, if
+	// there is one. Default: it is not called.
+	Admin map[string]any
 	// Options are further options of the server by their JavaScript names.
 	Options map[string]any
 	// Port to listen on. Default: a free one.
@@ -64,7 +67,7 @@ func (c ServerConfig) javascript() (string, error) {
 	}
 	text, err := json.Marshal(map[string]any{
 		"adapter": c.Adapter, "redis": c.RedisURL, "adapterOptions": adapterOptions,
-		"namespaces": namespaces, "options": options, "port": c.Port,
+		"namespaces": namespaces, "options": options, "port": c.Port, "admin": c.Admin,
 	})
 	if err != nil {
 		return "", fmt.Errorf("write the server's options as JSON: %w", err)

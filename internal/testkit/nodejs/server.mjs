@@ -33,6 +33,16 @@ const io = new Server(http, {
 });
 const acks = new Acks();
 
+if (config.admin) {
+  const key = (id) => `socket.io-admin#${id}`;
+  // What its RedisStore does, whose calls fit no client of today.
+  const store = redis && {
+    doesSessionExist: async (id) => (await redis.exists(key(id))) === 1,
+    saveSession: (id) => redis.set(key(id), "1", { EX: 86_400 }),
+  };
+  require("@socket.io/admin-ui").instrument(io, { ...(store && { store }), ...config.admin });
+}
+
 for (const nsp of config.namespaces) {
   io.of(nsp).on("connection", (socket) => {
     const happened = (event) => report({ nsp, socket: socket.id, ...event });
