@@ -121,6 +121,9 @@ func checkRooms(t *testing.T, step int, index *domain.Rooms[int], model roomsMod
 	if got, want := index.Len(), len(model); got != want {
 		t.Fatalf("step %d: Len is %d, want %d", step, got, want)
 	}
+	if got, want := index.Count(), len(model.names()); got != want {
+		t.Fatalf("step %d: Count is %d, want %d", step, got, want)
+	}
 	if got, want := slices.Sorted(index.Names()), model.names(); !slices.Equal(got, want) {
 		t.Fatalf("step %d: Names are %q, want %q", step, got, want)
 	}

@@ -101,8 +101,12 @@ func (ns *Namespace) begin() {
 	})
 }
 
-// enter finds the namespace that a client asks for, or makes it, and counts a socket in it, until release.
+// enter finds the namespace that a client asks for, or makes it, and counts a socket in it, until release. Those in which
+// nodes talk among themselves are nobody's to enter.
 func (io *Server) enter(name string, auth domain.Value) (*Namespace, bool) {
+	if domain.IsReservedNamespace(name) {
+		return nil, false
+	}
 	io.mu.RLock()
 	ns, ok := io.namespaces[name]
 	if ok {

@@ -196,3 +196,16 @@ func TestInteropDynamicNamespaces(t *testing.T) {
 		}
 	})
 }
+
+// A pattern that takes every name does not take those in which nodes talk among themselves.
+func TestReservedNamespacesRefuseClients(t *testing.T) {
+	h := serve(t, socketio.Config{})
+	h.OfPattern(regexp.MustCompile(`.*`))
+	h.Of(domain.NamespaceDiagnostics)
+	c := h.dial()
+	for _, name := range []string{domain.NamespaceDiagnostics, "/roombus/else"} {
+		c.send("40" + name + ",")
+		c.want("44" + name + `,{"message":"Invalid namespace"}`)
+	}
+	c.join("/any")
+}

@@ -57,3 +57,11 @@ func TestWithoutASecretNothingIsReplaced(t *testing.T) {
 		}
 	}
 }
+
+func TestTheConsolesPasswordIsNeverWritten(t *testing.T) {
+	var out bytes.Buffer
+	_, _ = fmt.Fprintf(newVeil("", `"geheim" & 1`).writer(&out), "the password is %s, or %q", `"geheim" & 1`, `"geheim" & 1`)
+	if strings.Contains(out.String(), "geheim") {
+		t.Errorf("it is shown: %s", &out)
+	}
+}

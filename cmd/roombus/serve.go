@@ -43,7 +43,7 @@ func serveCommand(args []string, env func(string) (string, bool), stdout, stderr
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	veil := newVeil(s.redis, append(s.forwardSecrets(), s.admin.password)...)
+	veil := newVeil(s.redis, append(s.forwardSecrets(), s.admin.password, s.consolePassword)...)
 	return veil.error(serve(ctx, stop, &s, s.logger(veil.writer(stderr))))
 }
 
@@ -67,6 +67,7 @@ type server struct {
 	transport *transport
 	admin     *admin.Admin // nil without
 	traces    func(context.Context) error
+	diagnosis *diagnosis
 	measuring *measuring
 	meters    *metrics.Meters
 	scraping  *scraping
@@ -114,6 +115,9 @@ func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) 
 	run.serving.Go(func() { run.served <- run.http.Serve(listener) })
 	log.InfoContext(ctx, "roombus serves: open "+pageURL(listener.Addr()), "url", pageURL(listener.Addr()),
 		"node", run.node.Name(), "id", run.node.ID(), "transport", run.transport.name)
+	if run.diagnosis.console != nil {
+		log.InfoContext(ctx, "the console is at "+pageURL(listener.Addr())+consolePath)
+	}
 	return run, nil
 }
 
@@ -123,7 +127,8 @@ func (run *server) join(ctx context.Context, s *settings) error {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		observer.braked(context.Background(), "traces or metrics could not be exported", "error", err)
 	}))
-	provider, shutdown, err := traces(ctx)
+	run.diagnosis = newDiagnosis(s)
+	provider, shutdown, err := traces(ctx, run.diagnosis)
 	if err != nil {
 		return err
 	}
@@ -139,7 +144,7 @@ func (run *server) join(ctx context.Context, s *settings) error {
 		return err
 	}
 	run.pulse = newPulse(run.transport.log)
-	log, channel := tracer.Log(run.meters.Log(run.pulse)), tracer.Channel(run.meters.Channel(run.transport.channel))
+	log, channel := tracer.Log(run.meters.Log(run.diagnosis.log(run.pulse))), tracer.Channel(run.meters.Channel(run.transport.channel))
 	run.node, err = app.NewNode(log, channel, run.transport.sessions, app.Config{
 		Name:              s.name,
 		Version:           version(),
@@ -147,7 +152,7 @@ func (run *server) join(ctx context.Context, s *settings) error {
 		HeartbeatInterval: s.heartbeat,
 		HeartbeatTimeout:  s.heartbeatLimit,
 		Recovery:          app.Recovery{Window: s.recovery},
-		Observer:          tracer.Observer(run.meters.Observer(observer)),
+		Observer:          tracer.Observer(run.diagnosis.observer(run.meters.Observer(observer))),
 	})
 	if err != nil {
 		return err
@@ -157,6 +162,9 @@ func (run *server) join(ctx context.Context, s *settings) error {
 		Interceptor: tracer.Interceptor(),
 	})
 	if err != nil {
+		return err
+	}
+	if err := run.diagnosis.attach(run.node, run.io, run.pulse); err != nil {
 		return err
 	}
 	run.meters.Read(numbers.Of(run.node, run.io))
@@ -202,6 +210,9 @@ func (run *server) handler(s *settings) (http.Handler, error) {
 	mux.Handle("GET /{$}", index)
 	mux.Handle("GET /assets/", assets)
 	health(mux, run.pulse)
+	if err := run.diagnosis.mount(mux, s); err != nil {
+		return nil, err
+	}
 	return mux, s.admin.files(mux)
 }
 
@@ -216,7 +227,7 @@ func (run *server) stop(ctx context.Context) error {
 	if run.admin != nil {
 		_ = run.admin.Close() // is always nil
 	}
-	errs := []error{run.stopClients(drain)}
+	errs := []error{run.diagnosis.close(), run.stopClients(drain)}
 	if run.node != nil {
 		if err := run.node.Drain(drain); err != nil {
 			errs = append(errs, fmt.Errorf("leave the cluster: %w", err))

@@ -33,6 +33,10 @@ type settings struct {
 	logLevel        slog.Level
 	logFormat       string
 	shutdownTimeout time.Duration
+	diagnostics     bool
+	traceRecent     float64
+	consoleUser     string
+	consolePassword string
 	telemetry       telemetry
 	admin           adminSettings
 }
@@ -72,6 +76,10 @@ func (s *settings) flags() *flag.FlagSet {
 	f.DurationVar(&s.heartbeat, "heartbeat-interval", 5*time.Second, "the `pause` between two heartbeats to the other nodes")
 	f.DurationVar(&s.heartbeatLimit, "heartbeat-timeout", 10*time.Second, "the `silence` after which another node counts as lost")
 	f.DurationVar(&s.recovery, "recovery", 2*time.Minute, "for how `long` a client that has lost its connection can come back into its rooms and get what it has missed, or 0 for not at all; on or off in all nodes")
+	f.BoolVar(&s.diagnostics, "diagnostics", true, "whether the node answers what other nodes and tools ask of it, and remembers its last ten minutes")
+	f.Float64Var(&s.traceRecent, "trace-recent", 50, "of how many new traces a `second` the spans are remembered at the most, to be asked for: 0 for none, -1 for all")
+	f.StringVar(&s.consoleUser, "console-user", "", "the `user` of the console at /console/, which is there only if this and a password are given")
+	f.StringVar(&s.consolePassword, "console-password", "", "the console's `password`, or its bcrypt hash; better given as a variable, because everybody on the machine can read the command line")
 	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "the least `level` that is logged: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "the `format` of the logs: text or json")
 	f.DurationVar(&s.shutdownTimeout, "shutdown-timeout", 10*time.Second, "how `long` an orderly stop may take")
@@ -147,6 +155,12 @@ func (s *settings) check() error {
 		return wrong("--pubsub is %q; it must be off, plain or sharded", s.pubSub)
 	case s.recovery < 0 || s.recovery > 0 && s.recovery < time.Second:
 		return wrong("--recovery is %s; it must be 1s or more, or 0 for no recovery", s.recovery)
+	case !(s.traceRecent >= 0) && s.traceRecent != -1:
+		return wrong("--trace-recent is %v; it must be a number of traces a second, 0 for none, or -1 for all", s.traceRecent)
+	case (s.consoleUser == "") != (s.consolePassword == ""):
+		return wrong("the console needs both --console-user and --console-password (better as ROOMBUS_CONSOLE_PASSWORD)")
+	case s.consoleUser != "" && !s.diagnostics:
+		return wrong("the console shows what --diagnostics know, which are off; leave one of the two away")
 	case s.logFormat != "text" && s.logFormat != "json":
 		return wrong("--log-format is %q; it must be text or json", s.logFormat)
 	case s.shutdownTimeout <= 0:
@@ -169,7 +183,7 @@ func (s *settings) check() error {
 	if !strings.HasSuffix(s.path, "/") {
 		s.path += "/"
 	}
-	if slices.Contains([]string{"/assets/", "/healthz/", "/readyz/"}, s.path) {
+	if slices.Contains([]string{"/assets/", consolePath, "/healthz/", "/readyz/"}, s.path) {
 		return wrong("--path is %q, which is taken; choose another one", s.path)
 	}
 	return s.admin.check(s.path)

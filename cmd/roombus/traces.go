@@ -15,10 +15,14 @@ import (
 )
 
 // traces returns the provider of spans that OpenTelemetry's environment variables ask for, and what ends it. Without
-// OTEL_TRACES_EXPORTER or an OTLP endpoint there are no spans. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES,
-// OTEL_TRACES_SAMPLER and the rest mean what OpenTelemetry says.
-func traces(ctx context.Context) (provider trace.TracerProvider, shutdown func(context.Context) error, err error) {
-	if !exportWanted(os.Getenv, "TRACES") {
+// OTEL_TRACES_EXPORTER or an OTLP endpoint there are no spans but those that the node itself remembers.
+// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER and the rest mean what OpenTelemetry says.
+func traces(ctx context.Context, d *diagnosis) (provider trace.TracerProvider, shutdown func(context.Context) error, err error) {
+	wanted := exportWanted(os.Getenv, "TRACES")
+	switch {
+	case !wanted && d.spans:
+		return d.recorder.Provider(), func(context.Context) error { return nil }, nil
+	case !wanted:
 		return noop.NewTracerProvider(), func(context.Context) error { return nil }, nil
 	}
 	exporter, err := autoexport.NewSpanExporter(ctx)
@@ -31,8 +35,14 @@ func traces(ctx context.Context) (provider trace.TracerProvider, shutdown func(c
 		return nil, nil, err
 	}
 	options := []sdktrace.TracerProviderOption{sdktrace.WithBatcher(exporter), sdktrace.WithResource(origin)}
-	if shareWanted(os.Getenv) > 0 {
-		options = append(options, sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())))
+	base := environmentSampler(os.Getenv)
+	if shareWanted(os.Getenv) > 0 { // the tracer sees to it
+		base = sdktrace.ParentBased(sdktrace.AlwaysSample())
+	}
+	if d.spans {
+		options = append(options, d.provider(base)...)
+	} else {
+		options = append(options, sdktrace.WithSampler(base))
 	}
 	p := sdktrace.NewTracerProvider(options...)
 	return p, p.Shutdown, nil

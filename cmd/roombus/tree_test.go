@@ -133,8 +133,8 @@ func checkIDs(t *testing.T, spans []*span) {
 		if len(s.GetLinks()) != 0 {
 			t.Errorf("%s has links", s.GetName())
 		}
-		if s.GetTraceState() != "asker=1" {
-			t.Errorf("%s has the trace state %q, want the client's", s.GetName(), s.GetTraceState())
+		if s.GetTraceState() != "roombus=1,asker=1" { // that the nodes remember it, and the client's
+			t.Errorf("%s has the trace state %q, want the choice and the client's", s.GetName(), s.GetTraceState())
 		}
 		if id := s.value("messaging.message.conversation_id"); id != "" {
 			requests[id]++
@@ -196,7 +196,7 @@ INTERNAL nightly on job
 // emitTraced emits from a process that is no node, and returns the trace.
 func emitTraced(t *testing.T, redis string) trace.TraceID {
 	t.Helper()
-	provider, shutdown, err := traces(t.Context())
+	provider, shutdown, err := traces(t.Context(), &diagnosis{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,10 @@ func TestWrongUsage(t *testing.T) {
 		"path of the page":    {[]string{"serve", "--path", "/assets"}, nil, []string{"--path", "taken"}},
 		"heartbeats":          {[]string{"serve", "--heartbeat-timeout", "1s"}, nil, []string{"--heartbeat-timeout", "--heartbeat-interval"}},
 		"recovery":            {[]string{"serve", "--recovery", "20ms"}, nil, []string{"--recovery", "20ms", "0"}},
+		"recent traces":       {[]string{"serve", "--trace-recent", "-7"}, nil, []string{"--trace-recent", "-7", "-1 for all"}},
+		"console":             {[]string{"serve", "--console-user", "ops"}, nil, []string{"--console-user", "ROOMBUS_CONSOLE_PASSWORD"}},
+		"console of nothing":  {[]string{"serve", "--console-user", "ops", "--diagnostics=false"}, []string{"ROOMBUS_CONSOLE_PASSWORD=geheim"}, []string{"--diagnostics"}},
+		"path of the console": {[]string{"serve", "--path", "/console"}, nil, []string{"--path", "taken"}},
 		"shutdown":            {[]string{"serve", "--shutdown-timeout", "-1s"}, nil, []string{"--shutdown-timeout"}},
 		"variable":            {[]string{"serve"}, []string{"ROOMBUS_MAX_LENGTH=many"}, []string{"ROOMBUS_MAX_LENGTH", "many"}},
 	} {

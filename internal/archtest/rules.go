@@ -114,6 +114,14 @@ func rules() []rule {
 			reason: "tracing decorates the ports, whatever stands behind them; OpenTelemetry stays in it",
 		},
 		{
+			family: "diagnostics", ours: core, outside: []string{otel, rates}, notStd: []string{"os", "net", "database", "testing", "flag"},
+			reason: "diagnostics remember what passes the ports, and are asked through the node: no core, no adapter, no network of their own",
+		},
+		{
+			family: "diagnostics/console", ours: []string{"domain", "diagnostics"}, outside: []string{"golang.org/x/crypto/bcrypt"},
+			reason: "the console shows what diagnostics say, to whoever mounts it: no core, no adapter",
+		},
+		{
 			family: "metrics", ours: core, outside: []string{otel},
 			reason: "metrics decorate the ports and take numbers, whoever has counted them; OpenTelemetry's are in it alone",
 		},
@@ -201,6 +209,8 @@ func expected() []string {
 		"app/di/memory",
 		"app/di/redis",
 		"cmd/roombus",
+		"diagnostics",
+		"diagnostics/console",
 		"domain",
 		"examples/audit",
 		"examples/chat",

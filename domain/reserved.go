@@ -1,0 +1,14 @@
+package domain
+
+import "strings"
+
+// reservedPrefix begins the names of the namespaces in which nodes talk among themselves.
+const reservedPrefix = "/roombus/"
+
+// NamespaceDiagnostics is the namespace in which nodes answer what others and tools ask of them. A node is in it only
+// while its diagnostics are on.
+const NamespaceDiagnostics = reservedPrefix + "diagnostics"
+
+// IsReservedNamespace reports whether a namespace belongs to the nodes alone: one whose name begins with /roombus/. No
+// client may enter it, whatever patterns of names the application takes.
+func IsReservedNamespace(name string) bool { return strings.HasPrefix(name, reservedPrefix) }
