@@ -13,7 +13,7 @@ import (
 )
 
 // Check asks Redis whether it can serve the transport: that it answers, that it is version 7.0 or later, that the user
-// has the rights. The error is one sentence that says what to do. The warnings are for the operator: settings that
+// has the rights (of a Spectator, those to read). The error is one sentence that says what to do. The warnings are for the operator: settings that
 // can lose messages later.
 func (t *Transport) Check(ctx context.Context) (warnings []string, err error) {
 	if _, ok := ctx.Deadline(); !ok {
@@ -28,8 +28,10 @@ func (t *Transport) Check(ctx context.Context) (warnings []string, err error) {
 	if err := t.checkRights(ctx); err != nil {
 		return nil, err
 	}
-	if err := t.checkLane(ctx); err != nil {
-		return nil, err
+	if !t.config.Spectator { // who looks on may use the lane, and learns then whether that is allowed
+		if err := t.checkLane(ctx); err != nil {
+			return nil, err
+		}
 	}
 	info, err := client.Info(ctx, "server", "memory").Result()
 	switch {
@@ -43,6 +45,9 @@ func (t *Transport) Check(ctx context.Context) (warnings []string, err error) {
 			return nil, err
 		}
 		warnings = append(warnings, policy...)
+	}
+	if t.config.Spectator {
+		return warnings, nil
 	}
 	return slices.Concat(warnings, t.checkKill(ctx), t.checkPacing(ctx)), nil
 }
@@ -78,17 +83,27 @@ type probe struct {
 // checkRights runs every command that is needed in a form that changes nothing. Redis looks at the user's rights
 // before anything else, so whatever else it answers, the right is there.
 func (t *Transport) checkRights(ctx context.Context) error {
-	streams, session := t.config.streams(), t.config.SessionKeyPrefix+"rights"
-	allowed := slices.Clone(streams)
-	keys := newSessionKeys(session)
 	var probes []probe
-	for _, stream := range streams {
+	for _, stream := range t.config.streams() {
+		probes = append(probes,
+			probe{"XREAD", stream, []any{"xread", "count", 1, "streams", stream, "$"}},
+			probe{"XRANGE", stream, []any{"xrange", stream, "0-1", "0-1", "count", 1}},
+			probe{"XINFO STREAM", stream, []any{"xinfo", "stream", stream}})
+	}
+	if t.config.Spectator {
+		missing, err := t.tryAll(ctx, probes)
+		if err == nil && len(missing) > 0 {
+			err = fmt.Errorf("the Redis user lacks rights to %s: give it (ACL SETUSER) the keys ~%s and these commands",
+				strings.Join(missing, ", "), strings.Join(t.config.streams(), " ~"))
+		}
+		return err
+	}
+	allowed := t.config.streams()
+	keys := newSessionKeys(t.config.SessionKeyPrefix + "rights")
+	for _, stream := range t.config.streams() {
 		allowed = append(allowed, epochKey(stream))
 		probes = append(probes,
 			probe{"XADD", stream, []any{"xadd", stream, "0-0", "a", "b"}}, // an id that no entry can have
-			probe{"XREAD", stream, []any{"xread", "count", 1, "streams", stream, "$"}},
-			probe{"XRANGE", stream, []any{"xrange", stream, "0-1", "0-1", "count", 1}},
-			probe{"XINFO STREAM", stream, []any{"xinfo", "stream", stream}},
 			probe{"MULTI", stream, nil},
 			probe{"the key " + epochKey(stream), stream, []any{"eval", epochLua, 1, epochKey(stream), 0, 0}}) // agrees on nothing
 	}
@@ -106,7 +121,16 @@ func (t *Transport) checkRights(ctx context.Context) error {
 	if t.servers.cluster != nil {
 		probes = append(probes, probe{"ASKING", "", []any{"asking"}})
 	}
-	var missing []string
+	missing, err := t.tryAll(ctx, probes)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("the Redis user lacks rights to %s: give it (ACL SETUSER) the keys ~%s ~%s* ~{%s* and "+
+			"these commands", strings.Join(missing, ", "), strings.Join(allowed, " ~"), t.config.SessionKeyPrefix, t.config.SessionKeyPrefix)
+	}
+	return err
+}
+
+// tryAll runs the probes and returns the names of those that the user may not run.
+func (t *Transport) tryAll(ctx context.Context, probes []probe) (missing []string, err error) {
 	for _, p := range probes {
 		var err error
 		if p.args == nil {
@@ -123,16 +147,12 @@ func (t *Transport) checkRights(ctx context.Context) error {
 				missing = append(missing, p.name)
 			}
 		case !isReply(err):
-			return explain(err, "check Redis")
+			return nil, explain(err, "check Redis")
 		case strings.Contains(err.Error(), "WRONGTYPE"):
-			return fmt.Errorf("the key %s in Redis is no stream: choose another stream name, or remove it", p.key)
+			return nil, fmt.Errorf("the key %s in Redis is no stream: choose another stream name, or remove it", p.key)
 		}
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("the Redis user lacks rights to %s: give it (ACL SETUSER) the keys ~%s ~%s* ~{%s* and "+
-			"these commands", strings.Join(missing, ", "), strings.Join(allowed, " ~"), t.config.SessionKeyPrefix, t.config.SessionKeyPrefix)
-	}
-	return nil
+	return missing, nil
 }
 
 // isRefusal reports whether a server said that the user may not do this, or not in a script.

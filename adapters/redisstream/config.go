@@ -36,6 +36,11 @@ type Config struct {
 	// domain.ErrNotPublished. Subscriptions through Watermill's interface, which go at their handlers' pace, and
 	// consumer groups are not waited for. A process without it is waited for by nobody.
 	NoFlowControl bool
+	// Spectator makes a transport for tools that look on: nobody in the cluster notices what its tails read. Publishers do
+	// not wait for them, as with NoFlowControl, and they write nothing to Redis: they take no part in naming the stream's
+	// epoch, so their domain.AtTail has none, and each finds a domain.Reset by itself. Sessions cannot be recovered with
+	// it. [Transport.Check] then asks for the rights to read alone: XREAD, XRANGE and XINFO STREAM.
+	Spectator bool
 	// OnSlowdown, if set, is told when a publisher begins to wait for readers, and once a second while it goes on.
 	// It must not block. See also [Publisher.Waited].
 	OnSlowdown func(Slowdown)

@@ -48,7 +48,7 @@ func hashTag(stream string) string {
 func (c Config) quantum() int64 { return max(1, c.MaxLength/quantumPart) }
 
 // paced reports whether publishers wait for readers at all.
-func (c Config) paced() bool { return !c.NoFlowControl && c.Retention == 0 }
+func (c Config) paced() bool { return !c.NoFlowControl && !c.Spectator && c.Retention == 0 }
 
 // standing is where a reader of this process stands.
 type standing struct {

@@ -179,13 +179,20 @@ func (c *pubSubLane) Listen(
 ) (ports.Subscription, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
-	l := &listener{channel: c, handler: h}
 	public, private := c.channelName(namespace, ""), c.channelName(namespace, node)
 	groups := [][]string{{private, public}}
 	if c.sharded {
 		// The private one first: who is counted in public must be able to hear answers.
 		groups = [][]string{{private}, {public}}
 	}
+	return c.listen(ctx, namespace, h, groups)
+}
+
+// listen subscribes to channels of a namespace, each group with a connection of its own.
+func (c *pubSubLane) listen(
+	ctx context.Context, namespace string, h ports.ChannelHandler, groups [][]string,
+) (ports.Subscription, error) {
+	l, public := &listener{channel: c, handler: h}, c.channelName(namespace, "")
 	for _, names := range groups {
 		e, err := newEar(ctx, l, names)
 		if err != nil {
@@ -203,6 +210,21 @@ func (c *pubSubLane) Listen(
 		return nil, errors.Join(fmt.Errorf("listen on %s: %w", public, domain.ErrClosed), l.Close())
 	}
 	return l, nil
+}
+
+// ListenPrivately hears what is sent in a namespace to one node alone, and not what is sent to everybody: for a process
+// that asks without being a node, as [domain.EmitterID], and is answered on the lane by Node.js servers of the 0.3 line.
+// They count who hears everybody's channel, so nobody counts this one. Without Config.PubSub there is no lane, and
+// nothing is heard. Else it is as Listen of ports.Channel.
+func (t *Transport) ListenPrivately(
+	ctx context.Context, namespace string, node domain.NodeID, h ports.ChannelHandler,
+) (ports.Subscription, error) {
+	if t.pubSub == nil {
+		return &listener{}, nil
+	}
+	ctx, cancel := t.pubSub.bounded(ctx)
+	defer cancel()
+	return t.pubSub.listen(ctx, namespace, h, [][]string{{t.pubSub.channelName(namespace, node)}})
 }
 
 func (c *pubSubLane) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -245,6 +267,9 @@ type listener struct {
 
 // Close unsubscribes and returns when the handler will not be called again.
 func (l *listener) Close() error {
+	if l.channel == nil { // there is no lane
+		return nil
+	}
 	// The public channel first: who is counted there must answer.
 	for _, e := range slices.Backward(l.ears) {
 		e.close()

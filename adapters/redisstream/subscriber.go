@@ -69,7 +69,7 @@ func newSubscriber(servers *servers, config Config) *Subscriber {
 func (s *Subscriber) Tail(
 	ctx context.Context, stream string, after domain.Offset, h watermill.TailHandler,
 ) (ports.Subscription, error) {
-	return s.tail(ctx, stream, after, h, s.config.paced(), true)
+	return s.tail(ctx, stream, after, h, s.config.paced(), !s.config.Spectator)
 }
 
 // tail is Tail; publishers wait for readers that are paced, and those that are named tell the stream's epoch.

@@ -92,6 +92,12 @@ func (t *Transport) Log() *watermill.Log { return t.log }
 // Node.js adapter, and has the ability ports.Census; without, it is served over the log, as in the 0.2 line.
 func (t *Transport) Channel() ports.Channel { return t.channel }
 
+// Streams are the names of the streams that a tail reads.
+func (t *Transport) Streams() []string { return t.config.streams() }
+
+// StreamOf is the stream of a namespace.
+func (t *Transport) StreamOf(namespace string) string { return t.config.streamOf(namespace) }
+
 // Sessions is the store of sessions.
 func (t *Transport) Sessions() *Sessions { return t.sessions }
 
