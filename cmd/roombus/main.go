@@ -1,7 +1,7 @@
-// Command roombus runs a server of roombus from the command line.
+// Command roombus runs a server of roombus from the command line, and looks into a running cluster.
 //
-// `roombus serve` is a node of the cluster with a Socket.IO server, a page to try it, and health endpoints. `roombus
-// help` says the rest.
+// `roombus serve` is a node of the cluster with a Socket.IO server, a page to try it, and health endpoints. The tools
+// (tail, nodes, rooms, emit, trace) need no more than the cluster's Redis. `roombus help` says the rest.
 package main
 
 import (
@@ -18,6 +18,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // something went wrong
 	exitUsage  = 2 // the command was called in a way that it does not know
+	// What was written is right and not all: somebody has not answered.
+	exitPartial = 3
 )
 
 const help = `roombus sends messages to rooms of sockets, across a cluster of nodes.
@@ -26,11 +28,20 @@ usage: roombus <command> [flags]
 
 commands:
   serve      run a node: a Socket.IO server with a page to try it
-  help       print this text
+%s  help       print this text
   version    print the version
 
-roombus serve --help lists the flags of serve.
+roombus <command> --help lists the flags of a command.
 `
+
+// helpText is the help with all commands.
+func helpText() string {
+	var list strings.Builder
+	for _, t := range tools {
+		fmt.Fprintf(&list, "  %-9s  %s\n", t.name, t.does)
+	}
+	return fmt.Sprintf(help, list.String())
+}
 
 func main() {
 	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
@@ -51,6 +62,9 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 	if _, usage := errors.AsType[*usageError](err); usage {
 		return exitUsage
 	}
+	if _, partial := errors.AsType[*partialError](err); partial {
+		return exitPartial
+	}
 	return exitFailed
 }
 
@@ -62,12 +76,17 @@ func command(args []string, env func(string) (string, bool), stdout, stderr io.W
 	case "serve":
 		return serveCommand(args[1:], env, stdout, stderr)
 	case "help", "-h", "-help", "--help":
-		_, err := io.WriteString(stdout, help)
+		_, err := io.WriteString(stdout, helpText())
 		return err
 	case "version", "-version", "--version":
 		_, err := fmt.Fprintln(stdout, "roombus", version())
 		return err
 	default:
+		for _, t := range tools {
+			if t.name == args[0] {
+				return toolCommand(t.name, t.make(), args[1:], env, stdout, stderr)
+			}
+		}
 		return &usageError{"there is no such command; `roombus help` lists those that there are"}
 	}
 }

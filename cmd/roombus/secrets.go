@@ -71,6 +71,9 @@ func (v *veil) error(err error) error {
 	if _, usage := errors.AsType[*usageError](err); usage {
 		return &usageError{text}
 	}
+	if _, partial := errors.AsType[*partialError](err); partial {
+		return &partialError{text}
+	}
 	return errors.New(text)
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -16,12 +15,10 @@ import (
 
 // settings are the flags of serve.
 type settings struct {
+	clusterFlags
+
 	addr            string
-	redis           string
-	stream          string
-	streamCount     int
 	maxLength       int64
-	pubSub          string
 	name            string
 	path            string
 	corsOrigins     origins
@@ -63,11 +60,8 @@ func (s *settings) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("serve", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&s.addr, "addr", ":3000", "the `host:port` to listen on; port 0 takes a free one")
-	f.StringVar(&s.redis, "redis", "", "the Redis `URL` through which the nodes of a cluster talk; without it this node is alone, in memory")
-	f.StringVar(&s.stream, "stream", "socket.io", "the `name` of the Redis stream")
-	f.IntVar(&s.streamCount, "stream-count", 1, "among how many `streams` the namespaces are divided, as streamCount in Node.js adapters 0.3; the same on all nodes")
+	s.declare(f, "the Redis `URL` through which the nodes of a cluster talk; without it this node is alone, in memory")
 	f.Int64Var(&s.maxLength, "max-length", 10_000, "about how many `entries` the log keeps")
-	f.StringVar(&s.pubSub, "pubsub", "off", "the `lane` of requests and answers: off (the stream, as Node.js adapters 0.2 have it), plain or sharded (PUB/SUB, as 0.3); the same on all nodes")
 	f.StringVar(&s.name, "name", "", "the node's `name` for people (default node- and six random characters)")
 	f.StringVar(&s.path, "path", "/socket.io/", "the `path` at which clients connect")
 	f.Var(&s.corsOrigins, "cors-origin", "an `origin` whose pages may connect, such as https://example.com, or * for all; may be given several times")
@@ -88,54 +82,20 @@ func (s *settings) flags() *flag.FlagSet {
 	return f
 }
 
-// variable is the environment variable of a flag.
-func variable(flag string) string {
-	return "ROOMBUS_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
-// errHelp says that the flags were asked for.
-var errHelp = errors.New("help")
-
 // parse reads the command line, and the environment for what is not in it.
 func (s *settings) parse(args []string, env func(string) (string, bool)) error {
 	f := s.flags()
-	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return errHelp
-	} else if err != nil {
-		return flagError(err)
+	if err := parseFlags(f, args, env, anyFlag); err != nil {
+		return err
 	}
 	if f.NArg() > 0 {
 		return &usageError{"serve: everything is said with flags, but there is an argument without one; `roombus serve --help` lists the flags"}
 	}
-	given := make(map[string]bool)
-	f.Visit(func(g *flag.Flag) { given[g.Name] = true })
-	var wrong error
-	f.VisitAll(func(g *flag.Flag) {
-		value, ok := env(variable(g.Name))
-		if !ok || value == "" || given[g.Name] || wrong != nil {
-			return
-		}
-		if err := f.Set(g.Name, value); err != nil {
-			wrong = &usageError{fmt.Sprintf("the environment variable %s cannot be %q: %v", variable(g.Name), value, err)}
-		}
-	})
-	if wrong != nil {
-		return wrong
-	}
 	return s.check()
 }
 
-// flagError puts the flag package's errors into the program's words.
-func flagError(err error) error {
-	text := err.Error()
-	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
-		text = "there is no flag --" + strings.TrimLeft(name, "-")
-	} else {
-		text = strings.Replace(text, "flag -", "flag --", 1)
-		text = strings.Replace(text, "flag needs an argument: -", "no value was given for the flag --", 1)
-	}
-	return &usageError{"serve: " + text + "; `roombus serve --help` lists the flags"}
-}
+// anyFlag says that each flag of serve may come from the environment.
+func anyFlag(string) bool { return true }
 
 // plainPath is a path that means itself, to a browser as to the router.
 var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+/?$`)
@@ -144,15 +104,12 @@ func (s *settings) check() error {
 	wrong := func(format string, args ...any) error {
 		return &usageError{"serve: " + fmt.Sprintf(format, args...)}
 	}
+	if err := s.clusterFlags.check(); err != nil {
+		return wrong("%v", err)
+	}
 	switch {
 	case s.maxLength < 2:
 		return wrong("--max-length is %d; it must be at least 2", s.maxLength)
-	case s.streamCount < 1:
-		return wrong("--stream-count is %d; it must be at least 1", s.streamCount)
-	case s.stream == "":
-		return wrong("--stream is empty; a Redis stream needs a name")
-	case !slices.Contains([]string{"off", "plain", "sharded"}, s.pubSub):
-		return wrong("--pubsub is %q; it must be off, plain or sharded", s.pubSub)
 	case s.recovery < 0 || s.recovery > 0 && s.recovery < time.Second:
 		return wrong("--recovery is %s; it must be 1s or more, or 0 for no recovery", s.recovery)
 	case !(s.traceRecent >= 0) && s.traceRecent != -1:
@@ -195,21 +152,8 @@ func writeHelp(w io.Writer) error {
 	text.WriteString("roombus serve runs a node: a Socket.IO server with a page to try it.\n\n" +
 		"usage: roombus serve [flags]\n\n" +
 		"Each flag can be given as the environment variable beside it; the flag wins.\n\n")
-	new(settings).flags().VisitAll(func(f *flag.Flag) {
-		value, usage := flag.UnquoteUsage(f)
-		fmt.Fprintf(&text, "  --%s %s    %s\n        %s", f.Name, value, variable(f.Name), usage)
-		if f.DefValue != "" {
-			fmt.Fprintf(&text, " (default %s)", strings.ToLower(f.DefValue))
-		}
-		text.WriteString("\n")
-	})
-	text.WriteString("\nThe Redis URL is one of\n" +
-		"  redis://user:password@host:6379/0                  a server; rediss:// with TLS\n" +
-		"  unix://user:password@/path/to/redis.sock?db=0      a server on this machine\n" +
-		"  redis+sentinel://user:password@host:26379,host:26379/mastername\n" +
-		"  redis+cluster://user:password@host:6379,host:6379\n" +
-		"Give one that has a password as ROOMBUS_REDIS, and the secret as ROOMBUS_FORWARD_SECRET: everybody on the machine\n" +
-		"can read the command line.\n\n" +
+	text.WriteString(flagList(new(settings).flags(), anyFlag) + "\n" + redisURLs +
+		"That goes for ROOMBUS_FORWARD_SECRET, ROOMBUS_ADMIN_PASSWORD and ROOMBUS_CONSOLE_PASSWORD too.\n\n" +
 		"Traces and metrics are exported when OTEL_TRACES_EXPORTER and OTEL_METRICS_EXPORTER, or OTEL_EXPORTER_OTLP_ENDPOINT,\n" +
 		"are set, as OpenTelemetry says.\n")
 	_, err := io.WriteString(w, text.String())

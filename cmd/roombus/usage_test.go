@@ -32,6 +32,43 @@ func TestWrongUsage(t *testing.T) {
 		"console of nothing":  {[]string{"serve", "--console-user", "ops", "--diagnostics=false"}, []string{"ROOMBUS_CONSOLE_PASSWORD=geheim"}, []string{"--diagnostics"}},
 		"path of the console": {[]string{"serve", "--path", "/console"}, nil, []string{"--path", "taken"}},
 		"shutdown":            {[]string{"serve", "--shutdown-timeout", "-1s"}, nil, []string{"--shutdown-timeout"}},
+		"tail without Redis":  {[]string{"tail"}, nil, []string{"tail: ", "--redis", "ROOMBUS_REDIS", "tail --help"}},
+		"tail, no URL":        {[]string{"tail", "--redis", "u:geheim@localhost"}, nil, []string{"tail: --redis", "redis://"}},
+		"tail, argument":      {tailing("chat"), nil, []string{"argument", "tail --help"}},
+		"tail, kind":          {tailing("--kind", "song"), nil, []string{"--kind", "song", "broadcast", "fetch-sockets"}},
+		"tail, since":         {tailing("--since", "yesterday"), nil, []string{"--since", "yesterday", "5m", "begin"}},
+		"tail, trace":         {tailing("--trace", "XYZ"), nil, []string{"--trace", "XYZ"}},
+		"tail, payload":       {tailing("--payload", "some"), nil, []string{"--payload", "none, short or full"}},
+		"tail, namespace":     {tailing("--namespace", "chat"), nil, []string{"--namespace", "slash"}},
+		"tail, no follow":     {tailing("--no-follow"), nil, []string{"--no-follow", "--since"}},
+		"tail, limit":         {tailing("--limit", "-1"), nil, []string{"--limit"}},
+		"tail, color":         {tailing("--color", "red"), nil, []string{"--color", "always"}},
+		"tail, lane":          {tailing("--pubsub", "both"), nil, []string{"--pubsub", "sharded"}},
+		"tail, timeout":       {tailing("--timeout", "0s"), nil, []string{"--timeout", "positive"}},
+		"tail, unknown flag":  {tailing("--since", "1m", "--nix"), nil, []string{"tail: there is no flag --nix", "tail --help"}},
+		"nodes, argument":     {onNoRedis("nodes", "north"), nil, []string{"argument"}},
+		"nodes, watch":        {onNoRedis("nodes", "--watch", "1ms"), nil, []string{"--watch", "100ms"}},
+		"rooms, namespace":    {onNoRedis("rooms", "--namespace", "/roombus/diagnostics"), nil, []string{"nodes alone"}},
+		"rooms, method":       {onNoRedis("rooms", "--method", "guess"), nil, []string{"--method", "fetch"}},
+		"rooms, top":          {onNoRedis("rooms", "--top", "-1"), nil, []string{"--top"}},
+		"emit, nothing":       {onNoRedis("emit"), nil, []string{"which event"}},
+		"emit, no JSON":       {onNoRedis("emit", "news", "hello"), nil, []string{"argument 1", "quotes", `'"hello"'`}},
+		"emit, late flag":     {onNoRedis("emit", "news", "--room", "a"), nil, []string{"argument 1", "flag", "before the event"}},
+		"emit, reserved":      {onNoRedis("emit", "disconnect"), nil, []string{"disconnect", "reserves"}},
+		"emit, no file":       {onNoRedis("emit", "news", "@/no/such/file"), nil, []string{"/no/such/file"}},
+		"emit, two inputs":    {onNoRedis("emit", "news", "-", "@-"), nil, []string{"standard input"}},
+		"emit, traceparent":   {onNoRedis("emit", "--traceparent", "00-1-2-3", "news"), nil, []string{"--traceparent", "00-"}},
+		"emit, two orders":    {onNoRedis("emit", "--join", "a", "--leave", "b"), nil, []string{"--join", "--leave"}},
+		"emit, order, event":  {onNoRedis("emit", "--join", "a", "news"), nil, []string{"--join", "event"}},
+		"emit, disconnect":    {onNoRedis("emit", "--disconnect", "namespace"), nil, []string{"--all"}},
+		"emit, disconnect 2":  {onNoRedis("emit", "--disconnect", "all", "--room", "a"), nil, []string{"--disconnect", "connection"}},
+		"emit, all":           {onNoRedis("emit", "--all", "news"), nil, []string{"--all", "--disconnect"}},
+		"emit, server side":   {onNoRedis("emit", "--server-side", "--room", "a", "news"), nil, []string{"--server-side", "--room"}},
+		"trace, nothing":      {onNoRedis("trace"), nil, []string{"which message", "offset"}},
+		"trace, two":          {onNoRedis("trace", "1-0", "2-0"), nil, []string{"one of them"}},
+		"trace, a URL":        {onNoRedis("trace", "redis://u:geheim@localhost"), nil, []string{"a URL", "offset"}},
+		"emit, a URL":         {onNoRedis("emit", "news", "redis://u:geheim@localhost"), nil, []string{"argument 1", "a URL"}},
+		"trace, neither":      {onNoRedis("trace", "hello"), nil, []string{"hello", "offset", "32"}},
 		"variable":            {[]string{"serve"}, []string{"ROOMBUS_MAX_LENGTH=many"}, []string{"ROOMBUS_MAX_LENGTH", "many"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,6 +78,33 @@ func TestWrongUsage(t *testing.T) {
 				t.Errorf("the password is shown: %s", o.stderr)
 			}
 		})
+	}
+}
+
+// onNoRedis is a command line of a tool on a Redis that nobody will reach: the command line is looked at first.
+func onNoRedis(args ...string) []string {
+	return append([]string{args[0], "--redis", "redis://localhost:1"}, args[1:]...)
+}
+
+func tailing(args ...string) []string { return onNoRedis(append([]string{"tail"}, args...)...) }
+
+func TestEachCommandHasHelp(t *testing.T) {
+	all := call(t, nil, "help").stdout
+	for _, one := range tools {
+		if !strings.Contains(all, "  "+one.name+" ") || !strings.Contains(all, one.does) {
+			t.Errorf("%s is not in the help:\n%s", one.name, all)
+		}
+		for _, help := range []string{"--help", "-h"} {
+			o := call(t, nil, one.name, help)
+			if o.code != exitOK || o.stderr != "" {
+				t.Errorf("roombus %s %s: exit code %d, %s", one.name, help, o.code, o.stderr)
+			}
+			for _, want := range []string{"usage: roombus " + one.name, "ROOMBUS_REDIS", "--stream-count", "--json", "--timeout", "Exit codes"} {
+				if !strings.Contains(o.stdout, want) {
+					t.Errorf("%q is not in the help of %s:\n%s", want, one.name, o.stdout)
+				}
+			}
+		}
 	}
 }
 
