@@ -91,6 +91,9 @@ func (r *reader) Close() error {
 	return nil
 }
 
+// movingLimit is how long a stream may be on its way from one master to another before it counts as lost.
+const movingLimit = time.Second
+
 // Pauses between attempts to read again, before jitter.
 const minReadPause, maxReadPause = 20 * time.Millisecond, 2 * time.Second
 
@@ -116,7 +119,9 @@ func (r *reader) run() {
 			return
 		}
 		r.disconnect()
-		r.tellLost(err)
+		if !isMoving(err) || time.Since(r.read) > movingLimit {
+			r.tellLost(err)
+		}
 		// A lost connection mends itself. A refusal that will not pass is told once.
 		if isReply(err) && !isPassing(err) && told != err.Error() {
 			told = err.Error()
