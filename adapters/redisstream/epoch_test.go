@@ -115,7 +115,13 @@ func TestCase09_TwoThatFindAResetAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	// In the same millisecond the new stream's only entry would have the id of the old one's.
-	for id, _ := parseID(was); server.Client().Time(t.Context()).Val().UnixMilli() <= int64(id.ms); {
+	old, _ := parseID(was)
+	for now := old.time(); !now.After(old.time()); {
+		var err error
+		if now, err = server.Client().Time(t.Context()).Result(); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Truncate(time.Millisecond)
 	}
 	mustAppend(t, writer, "in the new one")
 	first := await(t, "the reset", readers[0].resets)
