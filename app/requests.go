@@ -130,8 +130,9 @@ func (n *Node) answered(ctx context.Context, ns *namespace, m *domain.Message, i
 // it, and is in doubt no longer.
 const doubtGrace = 250 * time.Millisecond
 
-// blameAfter is the shortest deadline whose missing says something: a node may be busy for less.
-const blameAfter = time.Second
+// blameAfter is the shortest wait for answers that says something of who gives none: a node may be busy for less. It is a
+// deadline of a second, less what it takes to find out who is to be asked.
+const blameAfter = 900 * time.Millisecond
 
 // ask sends a question and waits until it is answered in full, the time is over, or the node closes. A node that has
 // missed the deadline of an earlier question, and was not heard since, is not waited for until the end of this one. The
