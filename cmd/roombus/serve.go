@@ -118,6 +118,7 @@ func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) 
 	if run.diagnosis.console != nil {
 		log.InfoContext(ctx, "the console is at "+pageURL(listener.Addr())+consolePath)
 	}
+	s.admin.tell(ctx, log, pageURL(listener.Addr()))
 	return run, nil
 }
 
@@ -302,6 +303,8 @@ func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: another process has this port; choose another one with %s", addr, flag)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("listen on %s: this port needs more rights; choose one above 1023 with %s", addr, flag)
+	case !strings.Contains(addr, ":"):
+		return nil, &usageError{fmt.Sprintf("serve: %s is %q; it must be a host and a port, or a port alone, such as :3000", flag, addr)}
 	default:
 		return nil, fmt.Errorf("%s %q: %w", flag, addr, err)
 	}

@@ -22,6 +22,7 @@ func TestWrongUsage(t *testing.T) {
 		"no positive number":  {[]string{"serve", "--max-length", "0"}, nil, []string{"--max-length"}},
 		"log level":           {[]string{"serve", "--log-level", "loud"}, nil, []string{"--log-level", "loud"}},
 		"log format":          {[]string{"serve", "--log-format", "xml"}, nil, []string{"--log-format", "json"}},
+		"port alone":          {[]string{"serve", "--addr", "3000"}, nil, []string{"--addr", "3000", ":3000"}},
 		"path":                {[]string{"serve", "--path", "socket"}, nil, []string{"--path", "/socket.io/"}},
 		"path for the router": {[]string{"serve", "--path", "/{x}/"}, nil, []string{"--path"}},
 		"path of the page":    {[]string{"serve", "--path", "/assets"}, nil, []string{"--path", "taken"}},
