@@ -41,6 +41,12 @@ func isHash(password string) bool {
 	return err == nil && strings.HasPrefix(password, "$2") && len(password) == 60
 }
 
+// isLine reports whether a password is what htpasswd prints: the user, a colon, and the hash.
+func isLine(user, password string) bool {
+	hash, cut := strings.CutPrefix(password, user+":")
+	return cut && isHash(hash)
+}
+
 func (s *adminSettings) check(socketPath string) error {
 	wrong := func(format string, args ...any) error {
 		return &usageError{"serve: " + fmt.Sprintf(format, args...)}
@@ -52,6 +58,8 @@ func (s *adminSettings) check(socketPath string) error {
 		return wrong("there is no Admin UI without --admin-user")
 	case s.on() && s.password == "":
 		return wrong("--admin-user needs a password; set ROOMBUS_ADMIN_PASSWORD to it, or to its bcrypt hash")
+	case isLine(s.user, s.password):
+		return wrong("--admin-password is a whole line of htpasswd; give what stands behind the colon")
 	case len(s.password) > 72:
 		return wrong("--admin-password has %d bytes; it can have 72 at most", len(s.password))
 	case s.dir != "" && socketPath == adminPath:

@@ -116,6 +116,10 @@ func (s *settings) check() error {
 		return wrong("--trace-recent is %v; it must be a number of traces a second, 0 for none, or -1 for all", s.traceRecent)
 	case (s.consoleUser == "") != (s.consolePassword == ""):
 		return wrong("the console needs both --console-user and --console-password (better as ROOMBUS_CONSOLE_PASSWORD)")
+	case len(s.consolePassword) > 72:
+		return wrong("--console-password has %d bytes; it can have 72 at most", len(s.consolePassword))
+	case isLine(s.consoleUser, s.consolePassword):
+		return wrong("--console-password is a whole line of htpasswd; give what stands behind the colon")
 	case s.consoleUser != "" && !s.diagnostics:
 		return wrong("the console shows what --diagnostics know, which are off; leave one of the two away")
 	case s.logFormat != "text" && s.logFormat != "json":

@@ -5,6 +5,9 @@ import (
 	"testing"
 )
 
+// hashed is a password as htpasswd hashes it.
+const hashed = "$2y$10$hmrlUjlAKBNfIYzPOkNwzeqLOWxJ9WuUVpRZVGgHb/iLJ2DbcW3Gq"
+
 func TestWrongUsage(t *testing.T) {
 	for name, test := range map[string]struct {
 		args  []string
@@ -30,6 +33,9 @@ func TestWrongUsage(t *testing.T) {
 		"recovery":            {[]string{"serve", "--recovery", "20ms"}, nil, []string{"--recovery", "20ms", "0"}},
 		"recent traces":       {[]string{"serve", "--trace-recent", "-7"}, nil, []string{"--trace-recent", "-7", "-1 for all"}},
 		"console":             {[]string{"serve", "--console-user", "ops"}, nil, []string{"--console-user", "ROOMBUS_CONSOLE_PASSWORD"}},
+		"console, too long":   {[]string{"serve", "--console-user", "ops"}, []string{"ROOMBUS_CONSOLE_PASSWORD=" + strings.Repeat("geheim", 13)}, []string{"78 bytes", "72"}},
+		"console, htpasswd":   {[]string{"serve", "--console-user", "ops"}, []string{"ROOMBUS_CONSOLE_PASSWORD=ops:" + hashed}, []string{"htpasswd", "behind the colon"}},
+		"Admin UI, htpasswd":  {[]string{"serve", "--admin-user", "me"}, []string{"ROOMBUS_ADMIN_PASSWORD=me:" + hashed}, []string{"htpasswd", "behind the colon"}},
 		"console of nothing":  {[]string{"serve", "--console-user", "ops", "--diagnostics=false"}, []string{"ROOMBUS_CONSOLE_PASSWORD=geheim"}, []string{"--diagnostics"}},
 		"path of the console": {[]string{"serve", "--path", "/console"}, nil, []string{"--path", "taken"}},
 		"shutdown":            {[]string{"serve", "--shutdown-timeout", "-1s"}, nil, []string{"--shutdown-timeout"}},
