@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -25,8 +26,8 @@ const adminPath = "/admin-ui/"
 
 func (s *adminSettings) flags(f *flag.FlagSet) {
 	f.StringVar(&s.user, "admin-user", "", "the `name` to log in with to the official Admin UI of Socket.IO, which connects to the namespace /admin; without it there is none")
-	f.StringVar(&s.password, "admin-password", "", "the `password` of --admin-user, or its bcrypt hash")
-	f.StringVar(&s.mode, "admin-mode", string(admin.Production), "how `much` the Admin UI is told: production (how the nodes are) or development (every socket, room and event); the same on all nodes")
+	f.StringVar(&s.password, "admin-password", "", "the `password` of --admin-user, or its bcrypt hash; better given as a variable, because everybody on the machine can read the command line")
+	f.StringVar(&s.mode, "admin-mode", string(admin.Production), "the `mode`, which is how much the Admin UI is told: production (how the nodes are) or development (every socket, room and event); the same on all nodes")
 	f.BoolVar(&s.readOnly, "admin-read-only", false, "whether the Admin UI can look only, and cannot make sockets join, leave or go")
 	f.StringVar(&s.dir, "admin-ui-dir", "", "the `folder` ui/dist of the npm package @socket.io/admin-ui, to serve the Admin UI at "+adminPath+" too")
 }
@@ -40,6 +41,12 @@ func isHash(password string) bool {
 	return err == nil && strings.HasPrefix(password, "$2") && len(password) == 60
 }
 
+// isLine reports whether a password is what htpasswd prints: the user, a colon, and the hash.
+func isLine(user, password string) bool {
+	hash, cut := strings.CutPrefix(password, user+":")
+	return cut && isHash(hash)
+}
+
 func (s *adminSettings) check(socketPath string) error {
 	wrong := func(format string, args ...any) error {
 		return &usageError{"serve: " + fmt.Sprintf(format, args...)}
@@ -51,6 +58,8 @@ func (s *adminSettings) check(socketPath string) error {
 		return wrong("there is no Admin UI without --admin-user")
 	case s.on() && s.password == "":
 		return wrong("--admin-user needs a password; set ROOMBUS_ADMIN_PASSWORD to it, or to its bcrypt hash")
+	case isLine(s.user, s.password):
+		return wrong("--admin-password is a whole line of htpasswd; give what stands behind the colon")
 	case len(s.password) > 72:
 		return wrong("--admin-password has %d bytes; it can have 72 at most", len(s.password))
 	case s.dir != "" && socketPath == adminPath:
@@ -76,6 +85,16 @@ func (s *adminSettings) serve(io *socketio.Server, node string, logins admin.Ses
 		Mode: admin.Mode(s.mode), ReadOnly: s.readOnly,
 		OnError: func(err error) { observer.braked(context.Background(), "the Admin UI", "error", err) },
 	})
+}
+
+// tell says where the Admin UI is, or what it is to be given.
+func (s *adminSettings) tell(ctx context.Context, log *slog.Logger, url string) {
+	switch {
+	case s.dir != "":
+		log.InfoContext(ctx, "the Admin UI is at "+url+adminPath+"; its server URL is "+url)
+	case s.on():
+		log.InfoContext(ctx, "the Admin UI can connect; its server URL is "+url)
+	}
 }
 
 // files serves the front end, if there is a folder with it. Nothing outside of the folder can be reached.

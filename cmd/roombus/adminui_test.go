@@ -36,6 +36,9 @@ func TestAdminUIUsage(t *testing.T) {
 			if strings.Contains(o.stderr, "geheimnis") {
 				t.Errorf("the password is shown: %s", o.stderr)
 			}
+			if strings.Contains(o.stderr, "clients") { // which a server that has not started yet does not have
+				t.Errorf("more is said than what is wrong: %s", o.stderr)
+			}
 		})
 	}
 }

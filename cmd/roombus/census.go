@@ -39,7 +39,11 @@ func (s *session) openRoster(ctx context.Context) (*roster.Roster, error) {
 		if logview.Compare(after[stream], state.last) > 0 {
 			after[stream] = state.last
 		}
-		if holds := now.Sub(logview.TimeOf(state.first)); state.exists && state.added > state.length && holds < heartbeatTimeout {
+		holds := time.Duration(0)
+		if state.length > 0 {
+			holds = now.Sub(logview.TimeOf(state.first))
+		}
+		if state.exists && state.added > state.length && holds < heartbeatTimeout {
 			short = max(short, heartbeatTimeout-holds)
 		}
 	}

@@ -20,7 +20,7 @@ type clusterFlags struct {
 func (c *clusterFlags) declare(f *flag.FlagSet, url string) {
 	f.StringVar(&c.redis, "redis", "", url)
 	f.StringVar(&c.stream, "stream", "socket.io", "the `name` of the Redis stream")
-	f.IntVar(&c.streamCount, "stream-count", 1, "among how many `streams` the namespaces are divided, as streamCount in Node.js adapters 0.3; the same on all nodes")
+	f.IntVar(&c.streamCount, "stream-count", 1, "the `number` of streams among which the namespaces are divided, as streamCount in Node.js adapters 0.3; the same on all nodes")
 	f.StringVar(&c.pubSub, "pubsub", "off", "the `lane` of requests and answers: off (the stream, as Node.js adapters 0.2 have it), plain or sharded (PUB/SUB, as 0.3); the same on all nodes")
 }
 

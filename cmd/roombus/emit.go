@@ -60,7 +60,7 @@ func (e *emit) declare(f *flag.FlagSet) {
 	f.BoolVar(&e.volatile, "volatile", false, "clients that cannot take it at once do without, and it is not recovered")
 	f.Var(&e.join, "join", "instead of an event: a `room` that the sockets join; may be given several times")
 	f.Var(&e.leave, "leave", "instead of an event: a `room` that the sockets leave; may be given several times")
-	f.StringVar(&e.disconnect, "disconnect", "", "instead of an event: disconnect the sockets from the namespace, or close their connections; `what` is namespace or connection")
+	f.StringVar(&e.disconnect, "disconnect", "", "instead of an event: disconnect the sockets from the namespace, or close their connections: the `word` namespace or connection")
 	f.BoolVar(&e.all, "all", false, "with --disconnect and without --room: yes, all sockets of the namespace")
 	f.BoolVar(&e.serverSide, "server-side", false, "emit to the application on every node (serverSideEmit) instead of to sockets")
 	f.StringVar(&e.traceParent, "traceparent", "", "the W3C `traceparent` of the span that this continues, such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 (default: a new trace)")

@@ -42,7 +42,7 @@ func (*nodes) about() about {
 }
 
 func (n *nodes) declare(f *flag.FlagSet) {
-	f.DurationVar(&n.watch, "watch", 0, "show it again and again, with this `pause`, until Ctrl-C")
+	f.DurationVar(&n.watch, "watch", 0, "show it again and again, with this pause, until Ctrl-C")
 	f.BoolVar(&n.silent, "silent", false, "ask nobody: show what heartbeats say; it needs the rights to read alone")
 	f.BoolVar(&n.details, "details", false, "show addresses, clocks and capabilities too")
 }

@@ -43,9 +43,9 @@ func (*rooms) about() about {
 func (r *rooms) declare(f *flag.FlagSet) {
 	f.Var(&r.namespaces, "namespace", "show this `namespace`; may be given several times (default: all that heartbeats tell of)")
 	f.StringVar(&r.match, "match", "", "show rooms with this `text` in their names alone")
-	f.IntVar(&r.top, "top", 0, "show so `many` of each namespace, the largest (default: all)")
+	f.IntVar(&r.top, "top", 0, "show this `number` of rooms of each namespace, the largest (default: all)")
 	f.BoolVar(&r.nodes, "nodes", false, "show how many sockets of each room are on which node")
-	f.StringVar(&r.method, "method", "auto", "`how` to ask: auto, diagnostics or fetch")
+	f.StringVar(&r.method, "method", "auto", "the `way` to ask: auto (what is cheaper), diagnostics (the nodes count) or fetch (all sockets are fetched)")
 }
 
 func (r *rooms) check(args []string) error {
@@ -157,6 +157,11 @@ func (r *rooms) where(ctx context.Context, s *session, seen *roster.Roster) ([]s
 	switch {
 	case len(inhabited) > 0:
 		return inhabited, nil
+	case s.rosterShort > 0: // who has diagnostics has answered, but what was said of namespaces is trimmed
+		if err := s.listen(ctx); err != nil {
+			return nil, err
+		}
+		return r.where(ctx, s, seen)
 	case len(r.namespaces) > 0:
 		return nil, fmt.Errorf("no node is in %s: nobody has been heard there lately", text.Names(r.namespaces))
 	default:

@@ -117,6 +117,19 @@ func TestRoomsOfGoNodes(t *testing.T) {
 	runTool(t, redis, exitFailed, "rooms", "--namespace", "/chat").wantSentence(t, exitFailed, "no node is in /chat")
 }
 
+// What the nodes have said of their namespaces is in the log no more: it listens until they say it again.
+func TestRoomsBehindATrimmedLog(t *testing.T) {
+	redis := realredis.Start(t)
+	north := serveWith(t, nil, "--redis", redis.URL(), "--name", "north")
+	join(t, nodejs.StartClients(t).Connect("a", north.url, nodejs.ConnectOptions{}), "den")
+	if err := redis.Client().XTrimMaxLen(t.Context(), "socket.io", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if sizes := roomSizes(t, runTool(t, redis, exitOK, "rooms", "--json")); sizes["/ den"] != 1 {
+		t.Errorf("the rooms are %v", sizes)
+	}
+}
+
 // Node.js servers of both lines answer, and none of them counts the tool as a server afterwards.
 func TestRoomsOfNodeJSServers(t *testing.T) {
 	redis := realredis.Start(t)

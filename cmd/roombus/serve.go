@@ -118,6 +118,7 @@ func start(ctx context.Context, s *settings, log *slog.Logger) (*server, error) 
 	if run.diagnosis.console != nil {
 		log.InfoContext(ctx, "the console is at "+pageURL(listener.Addr())+consolePath)
 	}
+	s.admin.tell(ctx, log, pageURL(listener.Addr()))
 	return run, nil
 }
 
@@ -229,7 +230,7 @@ func (run *server) stop(ctx context.Context) error {
 	}
 	errs := []error{run.diagnosis.close(), run.stopClients(drain)}
 	if run.node != nil {
-		if err := run.node.Drain(drain); err != nil {
+		if err := run.leave(drain, run.node); err != nil {
 			errs = append(errs, fmt.Errorf("leave the cluster: %w", err))
 		}
 	}
@@ -243,6 +244,18 @@ func (run *server) stop(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// leave ends a server or node softly, if it ever was in the cluster; else there is nobody to send elsewhere or to tell.
+func (run *server) leave(ctx context.Context, of interface {
+	Drain(ctx context.Context) error
+	Close() error
+},
+) error {
+	if run.pulse.running.Load() {
+		return of.Drain(ctx)
+	}
+	return of.Close()
 }
 
 // drainTime is the part of a stop in which clients and handlers are waited for. The rest is for what must be done in any
@@ -260,7 +273,7 @@ func drainTime(ctx context.Context) (context.Context, context.CancelFunc) {
 func (run *server) stopClients(ctx context.Context) error {
 	var errs []error
 	if run.io != nil {
-		if err := run.io.Drain(ctx); err != nil {
+		if err := run.leave(ctx, run.io); err != nil {
 			errs = append(errs, fmt.Errorf("send the clients elsewhere: %w", err))
 		}
 	}
@@ -302,6 +315,8 @@ func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: another process has this port; choose another one with %s", addr, flag)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("listen on %s: this port needs more rights; choose one above 1023 with %s", addr, flag)
+	case !strings.Contains(addr, ":"):
+		return nil, &usageError{fmt.Sprintf("serve: %s is %q; it must be a host and a port, or a port alone, such as :3000", flag, addr)}
 	default:
 		return nil, fmt.Errorf("%s %q: %w", flag, addr, err)
 	}

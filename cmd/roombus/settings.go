@@ -54,7 +54,7 @@ func (o *origins) Set(values string) error {
 	return nil
 }
 
-// flags declares the flags of serve. The standard library's package does: one command with a dozen flags needs no
+// flags declares the flags of serve. The standard library's package does: a few commands with their flags need no
 // framework.
 func (s *settings) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("serve", flag.ContinueOnError)
@@ -67,16 +67,16 @@ func (s *settings) flags() *flag.FlagSet {
 	f.Var(&s.corsOrigins, "cors-origin", "an `origin` whose pages may connect, such as https://example.com, or * for all; may be given several times")
 	f.StringVar(&s.advertise, "advertise", "", "the `host:port` at which other nodes reach this one; port 0 is the one that it listens on")
 	f.StringVar(&s.forwardSecret, "forward-secret", "", "a `secret` of all nodes, of 32 characters or more: requests that a balancer has sent to the wrong node are passed on to the right one, so that it need not be sticky; needs --advertise; further ones behind commas are accepted from others, for the time in which it is changed")
-	f.DurationVar(&s.heartbeat, "heartbeat-interval", 5*time.Second, "the `pause` between two heartbeats to the other nodes")
-	f.DurationVar(&s.heartbeatLimit, "heartbeat-timeout", 10*time.Second, "the `silence` after which another node counts as lost")
-	f.DurationVar(&s.recovery, "recovery", 2*time.Minute, "for how `long` a client that has lost its connection can come back into its rooms and get what it has missed, or 0 for not at all; on or off in all nodes")
+	f.DurationVar(&s.heartbeat, "heartbeat-interval", 5*time.Second, "the pause between two heartbeats to the other nodes")
+	f.DurationVar(&s.heartbeatLimit, "heartbeat-timeout", 10*time.Second, "the silence after which another node counts as lost")
+	f.DurationVar(&s.recovery, "recovery", 2*time.Minute, "for how long a client that has lost its connection can come back into its rooms and get what it has missed, or 0 for not at all; on or off in all nodes")
 	f.BoolVar(&s.diagnostics, "diagnostics", true, "whether the node answers what other nodes and tools ask of it, and remembers its last ten minutes")
-	f.Float64Var(&s.traceRecent, "trace-recent", 50, "of how many new traces a `second` the spans are remembered at the most, to be asked for: 0 for none, -1 for all")
+	f.Float64Var(&s.traceRecent, "trace-recent", 50, "the `number` of new traces a second whose spans are remembered at the most, for roombus trace and the console: 0 for none, -1 for all")
 	f.StringVar(&s.consoleUser, "console-user", "", "the `user` of the console at /console/, which is there only if this and a password are given")
 	f.StringVar(&s.consolePassword, "console-password", "", "the console's `password`, or its bcrypt hash; better given as a variable, because everybody on the machine can read the command line")
 	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "the least `level` that is logged: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "the `format` of the logs: text or json")
-	f.DurationVar(&s.shutdownTimeout, "shutdown-timeout", 10*time.Second, "how `long` an orderly stop may take")
+	f.DurationVar(&s.shutdownTimeout, "shutdown-timeout", 10*time.Second, "how long an orderly stop may take")
 	s.telemetry.flags(f)
 	s.admin.flags(f)
 	return f
@@ -116,6 +116,10 @@ func (s *settings) check() error {
 		return wrong("--trace-recent is %v; it must be a number of traces a second, 0 for none, or -1 for all", s.traceRecent)
 	case (s.consoleUser == "") != (s.consolePassword == ""):
 		return wrong("the console needs both --console-user and --console-password (better as ROOMBUS_CONSOLE_PASSWORD)")
+	case len(s.consolePassword) > 72:
+		return wrong("--console-password has %d bytes; it can have 72 at most", len(s.consolePassword))
+	case isLine(s.consoleUser, s.consolePassword):
+		return wrong("--console-password is a whole line of htpasswd; give what stands behind the colon")
 	case s.consoleUser != "" && !s.diagnostics:
 		return wrong("the console shows what --diagnostics know, which are off; leave one of the two away")
 	case s.logFormat != "text" && s.logFormat != "json":

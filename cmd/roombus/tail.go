@@ -51,9 +51,9 @@ func (t *tail) declare(f *flag.FlagSet) {
 	f.Var(&t.events, "event", "show the event of this `name` alone; may be given several times")
 	f.StringVar(&t.filter.Trace, "trace", "", "show messages of the trace with this `id`, or beginning of one, alone")
 	f.BoolVar(&t.filter.All, "all", false, "show heartbeats too, and what nodes and tools say among themselves in namespaces of their own")
-	f.StringVar(&t.payload, "payload", "", "`how much` of what a message carries is shown: none, short or full (default short; with --json full)")
-	f.StringVar(&t.since, "since", "", "`where` to begin: an offset, a duration such as 5m (so long ago), or begin for all that the log holds (default: now)")
-	f.IntVar(&t.limit, "limit", 0, "end after so many `messages` were shown")
+	f.StringVar(&t.payload, "payload", "", "the `amount` of what a message carries that is shown: none, short or full (default short; with --json full)")
+	f.StringVar(&t.since, "since", "", "the `place` at which to begin: an offset, a duration such as 5m (so long ago), or begin for all that the log holds (default: now)")
+	f.IntVar(&t.limit, "limit", 0, "end after this `number` of messages was shown")
 	f.BoolVar(&t.noFollow, "no-follow", false, "end when everything is shown that the log holds")
 }
 

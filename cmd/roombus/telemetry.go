@@ -36,12 +36,12 @@ var clientContexts = map[string]tracing.ClientContext{
 
 func (t *telemetry) flags(f *flag.FlagSet) {
 	f.BoolVar(&t.details, "trace-details", false, "whether spans show rooms, socket ids, event names and the words of the application's errors")
-	f.StringVar(&t.clients, "trace-clients", "parent", "what the trace `context` is that clients send (traceparent in their headers or their auth): parent, link or ignore")
+	f.StringVar(&t.clients, "trace-clients", "parent", "the `role` of the trace context that clients send (traceparent in their headers or their auth): parent, link or ignore")
 	f.BoolVar(&t.clientSampled, "trace-clients-sampled", false, "whether clients may decide, by the sampled flag of their context, what is recorded")
-	f.StringVar(&t.clientField, "trace-client-field", "", "the `field` of an event's argument in which clients send a traceparent of its own")
+	f.StringVar(&t.clientField, "trace-client-field", "", "the `field` of an event's argument in which clients send a traceparent for that event alone")
 	f.BoolVar(&t.metrics, "metrics", false, "whether Prometheus can scrape /metrics at --metrics-addr")
 	f.StringVar(&t.metricsAddr, "metrics-addr", "localhost:9464", "the `host:port` of /metrics: another one than --addr, so that clients from outside cannot see it")
-	f.BoolVar(&t.namespaces, "metrics-namespaces", false, "whether metrics of nodes and of the log are told apart by namespace; where clients can make namespaces up, leave it")
+	f.BoolVar(&t.namespaces, "metrics-namespaces", false, "whether metrics of nodes and of the log are told apart by namespace; leave it off where clients can make namespaces up")
 }
 
 func (t *telemetry) check() error {

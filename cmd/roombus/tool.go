@@ -90,7 +90,7 @@ func (c *commonFlags) declare(f *flag.FlagSet) {
 	c.clusterFlags.declare(f, "the Redis `URL` of the cluster")
 	f.BoolVar(&c.json, "json", false, "write JSON, an object a line")
 	f.StringVar(&c.color, "color", "auto", "`when` to use colours: auto (on a terminal, unless NO_COLOR is set), always or never")
-	f.DurationVar(&c.timeout, "timeout", 5*time.Second, "how `long` Redis and the nodes have to answer")
+	f.DurationVar(&c.timeout, "timeout", 5*time.Second, "how long Redis and the nodes have to answer")
 }
 
 func (c *commonFlags) check() error {

@@ -45,7 +45,7 @@ func (*showTrace) about() about {
 }
 
 func (t *showTrace) declare(f *flag.FlagSet) {
-	f.StringVar(&t.payload, "payload", "short", "`how much` of what the message carries is shown: none, short or full")
+	f.StringVar(&t.payload, "payload", "short", "the `amount` of what the message carries that is shown: none, short or full")
 	f.BoolVar(&t.silent, "silent", false, "ask nobody: show what the log says; it needs the rights to read alone")
 }
 

@@ -5,6 +5,9 @@ import (
 	"testing"
 )
 
+// hashed is a password as htpasswd hashes it.
+const hashed = "$2y$10$hmrlUjlAKBNfIYzPOkNwzeqLOWxJ9WuUVpRZVGgHb/iLJ2DbcW3Gq"
+
 func TestWrongUsage(t *testing.T) {
 	for name, test := range map[string]struct {
 		args  []string
@@ -22,6 +25,7 @@ func TestWrongUsage(t *testing.T) {
 		"no positive number":  {[]string{"serve", "--max-length", "0"}, nil, []string{"--max-length"}},
 		"log level":           {[]string{"serve", "--log-level", "loud"}, nil, []string{"--log-level", "loud"}},
 		"log format":          {[]string{"serve", "--log-format", "xml"}, nil, []string{"--log-format", "json"}},
+		"port alone":          {[]string{"serve", "--addr", "3000"}, nil, []string{"--addr", "3000", ":3000"}},
 		"path":                {[]string{"serve", "--path", "socket"}, nil, []string{"--path", "/socket.io/"}},
 		"path for the router": {[]string{"serve", "--path", "/{x}/"}, nil, []string{"--path"}},
 		"path of the page":    {[]string{"serve", "--path", "/assets"}, nil, []string{"--path", "taken"}},
@@ -29,6 +33,9 @@ func TestWrongUsage(t *testing.T) {
 		"recovery":            {[]string{"serve", "--recovery", "20ms"}, nil, []string{"--recovery", "20ms", "0"}},
 		"recent traces":       {[]string{"serve", "--trace-recent", "-7"}, nil, []string{"--trace-recent", "-7", "-1 for all"}},
 		"console":             {[]string{"serve", "--console-user", "ops"}, nil, []string{"--console-user", "ROOMBUS_CONSOLE_PASSWORD"}},
+		"console, too long":   {[]string{"serve", "--console-user", "ops"}, []string{"ROOMBUS_CONSOLE_PASSWORD=" + strings.Repeat("geheim", 13)}, []string{"78 bytes", "72"}},
+		"console, htpasswd":   {[]string{"serve", "--console-user", "ops"}, []string{"ROOMBUS_CONSOLE_PASSWORD=ops:" + hashed}, []string{"htpasswd", "behind the colon"}},
+		"Admin UI, htpasswd":  {[]string{"serve", "--admin-user", "me"}, []string{"ROOMBUS_ADMIN_PASSWORD=me:" + hashed}, []string{"htpasswd", "behind the colon"}},
 		"console of nothing":  {[]string{"serve", "--console-user", "ops", "--diagnostics=false"}, []string{"ROOMBUS_CONSOLE_PASSWORD=geheim"}, []string{"--diagnostics"}},
 		"path of the console": {[]string{"serve", "--path", "/console"}, nil, []string{"--path", "taken"}},
 		"shutdown":            {[]string{"serve", "--shutdown-timeout", "-1s"}, nil, []string{"--shutdown-timeout"}},
