@@ -30,9 +30,9 @@ type socket struct {
 	// deadline ends the closing.
 	deadline time.Time
 
-	// worked is how long what has come was worked for without a pause. It is the
-	// reader's own.
-	worked time.Duration
+	// worked is how long what has come was worked for without a pause, most how
+	// long the messages of this time can take. Both are the reader's own.
+	worked, most time.Duration
 
 	// late counts what has come since the connection was closed. It is the
 	// reader's own.
@@ -158,6 +158,7 @@ func (c *Conn) run() {
 	if c.socket.reader.full {
 		from = time.Now()
 	}
+	c.socket.most = 0
 	work, err := c.receive(c.socket)
 	switch {
 	case err != nil:
@@ -174,15 +175,36 @@ func (c *Conn) run() {
 	}
 }
 
+// What a message is taken to be worked for at the most: by a receiver that does it
+// all, by one that leaves what takes long to others, and for each byte, which may
+// have to be inflated, is unmasked and looked at.
+const (
+	perMessage = Turn
+	perReceive = Turn / 10
+	perByte    = 10 * time.Nanosecond
+)
+
+// mostFor is the most that a message of so many bytes is taken to be worked for.
+func (c *Conn) mostFor(bytes int) time.Duration {
+	most := time.Duration(bytes) * perByte
+	if c.worker != nil {
+		return most + perReceive
+	}
+	return most + perMessage
+}
+
 // pause has a client that sends without one take turns with the others. from is
-// when the work for what has come began, zero if it was not much.
+// when the work for what has come began, zero if it was not much. What took
+// longer than messages can take has waited, for the rest of one that comes
+// slowly or for a receiver that is at work, and need not be made up for: others
+// would wait for as long.
 func (c *Conn) pause(from time.Time) {
 	socket := c.socket
 	if from.IsZero() {
 		socket.worked = 0
 		return
 	}
-	if socket.worked += time.Since(from); socket.worked > Turn {
+	if socket.worked += min(time.Since(from), socket.most); socket.worked > Turn {
 		c.Yield(socket.worked)
 		socket.worked = 0
 	}
@@ -193,6 +215,7 @@ func (c *Conn) pause(from time.Time) {
 func (c *Conn) receive(socket *socket) (work func(), err error) {
 	for work == nil && socket.reader.more() {
 		op, payload, err := socket.reader.next()
+		socket.most += c.mostFor(len(payload))
 		if err == nil && c.closed.Load() {
 			socket.late++
 			if socket.late > maxLate {

@@ -1,12 +1,17 @@
 package engineio
 
 import (
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gobwas/ws"
 )
 
 // Who works for clients without a pause gets half of the processors, and what was not used before is lost.
@@ -64,5 +69,56 @@ func TestHandshakesTakeTurns(t *testing.T) {
 	status, body, _ := h.do(http.MethodGet, "EIO=4&transport=polling", "")
 	if status != http.StatusServiceUnavailable || h.server.Stats().Unavailable != 1 {
 		t.Errorf("status %d, %s; counts %+v", status, body, h.server.Stats())
+	}
+}
+
+// sleeper is a Handler and the Receiver of its connections, which takes its time for each message.
+type sleeper time.Duration
+
+func (s sleeper) Open(*Conn) Receiver { return s }
+
+func (s sleeper) Message([]byte, bool) { time.Sleep(time.Duration(s)) }
+
+func (sleeper) Close(Reason, error) {}
+
+// A client whose message comes slowly, or whose receiver waits for something, takes nothing from anybody: new clients
+// are let in meanwhile and afterwards.
+func TestWaitingIsNoWork(t *testing.T) {
+	for name, wait := range map[string]struct{ network, receiver time.Duration }{
+		"for the network":  {network: 20 * time.Second},
+		"for the receiver": {receiver: 20 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, err := NewServer(sleeper(wait.receiver), Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				c, err := server.register(httptest.NewRequest(http.MethodGet, "/", nil))
+				if err != nil {
+					t.Fatal(err)
+				}
+				near, far := net.Pipe()
+				c.mu.Lock()
+				c.attach(&socket{conn: far, reader: newFrameReader(far, nil, 1<<20)})
+				c.mu.Unlock()
+				c.start()
+				c.startReader()
+				frame := clientFrame(ws.OpText, true, "4"+strings.Repeat("x", 10_000))
+				for _, part := range [][]byte{frame[:1_000], frame[1_000:]} {
+					time.Sleep(wait.network)
+					if _, err := near.Write(part); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(wait.receiver)
+				synctest.Wait()
+				if busy := time.Until(server.turns.free); busy > time.Millisecond {
+					t.Errorf("new clients have to wait for %v", busy)
+				}
+				_ = near.Close()
+				_ = server.Close()
+			})
+		})
 	}
 }
