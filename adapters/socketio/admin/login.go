@@ -78,14 +78,15 @@ func (a *Admin) login(ctx context.Context, address string, c credentials) (refus
 	if !isSessionID(c.session) && c.username == "" && c.password == "" {
 		return invalidCredentials, "" // a page that has no session yet: nobody is guessing
 	}
-	if !a.attempts.take(address) {
-		return tooManyAttempts, ""
-	}
+	allowed := a.attempts.take(address)
+	// Who has a session gets in however often others are wrong at the same address. To guess one is hopeless.
 	known, err := a.known(ctx, c.session)
 	switch {
+	case known:
+	case !allowed:
+		return tooManyAttempts, ""
 	case err != nil && c.username == "":
 		refusal = noStore
-	case known:
 	default:
 		right, busy := a.matches(ctx, c)
 		switch {
@@ -97,7 +98,9 @@ func (a *Admin) login(ctx context.Context, address string, c credentials) (refus
 			session = newSessionID()
 		}
 	}
-	a.attempts.back(address) // nothing wrong was said
+	if allowed {
+		a.attempts.back(address) // nothing wrong was said
+	}
 	return refusal, session
 }
 
