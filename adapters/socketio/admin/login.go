@@ -60,9 +60,10 @@ func (a *Admin) admit(ctx context.Context, s *socketio.Socket) error {
 	if a.ctx.Err() != nil {
 		return &socketio.ConnectError{Message: closed}
 	}
+	handshake := s.Handshake()
+	s.ForgetAuth() // the nodes ask each other for their sockets, and the log keeps what they answer
 	var v visit
 	if !a.config.NoAuth {
-		handshake := s.Handshake()
 		text, session := a.login(ctx, handshake.Address, readCredentials(handshake.Auth))
 		if text != "" {
 			a.counters.refused.Add(1)
