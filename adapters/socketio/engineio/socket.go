@@ -154,26 +154,41 @@ func (c *Conn) read() {
 // run handles what has come, leaves the waiting for more to another reader, and
 // then does what the receiver has left.
 func (c *Conn) run() {
+	for c.turn() {
+	}
+}
+
+// turn handles some of what has come, and reports whether there is more that
+// nobody else handles.
+func (c *Conn) turn() (more bool) {
+	socket := c.socket
 	var from time.Time
-	if c.socket.reader.full {
+	if socket.reader.full {
 		from = time.Now()
 	}
-	c.socket.most = 0
-	work, err := c.receive(c.socket)
+	socket.most = 0
+	work, err := c.receive(socket)
 	switch {
 	case err != nil:
-		c.endRead(c.socket, err)
+		c.endRead(socket, err)
 		c.server.running.Done()
-	case c.socket.reader.more():
+	case work != nil && socket.reader.more():
 		c.server.crew.do(c)
 	default:
 		c.pause(from)
-		go c.readFunc()
+		if more = socket.reader.more(); !more {
+			go c.readFunc()
+		}
 	}
 	if work != nil {
 		work()
 	}
+	return more
 }
+
+// maxInTurn is how many messages are handled at once, without a look whether it
+// is others' turn: a client can send so that there is never nothing left.
+const maxInTurn = 64
 
 // What a message is taken to be worked for at the most: by a receiver that does it
 // all, by one that leaves what takes long to others, and for each byte, which may
@@ -210,10 +225,10 @@ func (c *Conn) pause(from time.Time) {
 	}
 }
 
-// receive handles all messages that have come, or begun to, up to the first that
-// leaves work to do.
+// receive handles the messages that have come, or begun to, up to the first that
+// leaves work to do, and maxInTurn of them at the most.
 func (c *Conn) receive(socket *socket) (work func(), err error) {
-	for work == nil && socket.reader.more() {
+	for handled := 0; work == nil && handled < maxInTurn && socket.reader.more(); handled++ {
 		op, payload, err := socket.reader.next()
 		socket.most += c.mostFor(len(payload))
 		if err == nil && c.closed.Load() {

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -122,3 +123,49 @@ func TestWaitingIsNoWork(t *testing.T) {
 		})
 	}
 }
+
+// flood is the network connection of a client that sends the same frame without a pause, at most so many times.
+type flood struct {
+	net.Conn
+	frame []byte
+	at    int // of the frame
+	left  int // frames
+}
+
+func (f *flood) Read(p []byte) (n int, err error) {
+	for n < len(p) && f.left > 0 {
+		copied := copy(p[n:], f.frame[f.at:])
+		n += copied
+		if f.at += copied; f.at == len(f.frame) {
+			f.at, f.left = 0, f.left-1
+		}
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// A client whose messages leave no work to do takes turns all the same, also where they follow one another without an end.
+func TestAFloodTakesTurns(t *testing.T) {
+	const frames = 100_000
+	c := &Conn{server: &Server{}, worker: idler{}, done: make(chan struct{})}
+	frame := clientFrame(ws.OpText, true, "4"+strings.Repeat("x", 503))
+	if len(frame) != 512 { // so that none of them ends where a buffer does
+		t.Fatalf("a frame has %d bytes", len(frame))
+	}
+	c.socket = &socket{reader: newFrameReader(&flood{frame: frame, left: frames}, nil, 1<<20)}
+	if err := c.socket.reader.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.receive(c.socket); err != nil || c.messages > 1_000 {
+		t.Errorf("%d of %d messages were handled without a pause (%v)", c.messages, frames, err)
+	}
+}
+
+// idler is a Worker with nothing to do.
+type idler struct{}
+
+func (idler) Message([]byte, bool)        {}
+func (idler) Receive([]byte, bool) func() { return nil }
+func (idler) Close(Reason, error)         {}

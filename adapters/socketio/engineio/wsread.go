@@ -64,7 +64,7 @@ type frameReader struct {
 	// what net/http had read ahead.
 	buf      []byte
 	from, to int
-	// full says that the last wait filled the buffer: there is more, probably.
+	// full says that the last read filled the buffer: there is more, probably.
 	full bool
 	idle [idleBuffer]byte
 	busy *[busyBuffer]byte
@@ -130,7 +130,7 @@ func (r *frameReader) Read(p []byte) (int, error) {
 			r.buf = r.busy[:]
 		}
 		n, err := r.src.Read(r.buf)
-		r.from, r.to = 0, n
+		r.from, r.to, r.full = 0, n, n == len(r.buf)
 		if n == 0 {
 			return 0, err
 		}
