@@ -26,6 +26,10 @@ var busyBuffers pool[[busyBuffer]byte]
 // it; more comes as its bytes arrive.
 const firstChunk = 16 << 10
 
+// maxEmpty is how many fragments of a message may be empty. They count for no
+// limit of its size, so that it could otherwise be read for ever.
+const maxEmpty = 100
+
 // frameError is a breach of RFC 6455, or of a limit, with the code for the close
 // frame.
 type frameError struct {
@@ -74,6 +78,8 @@ type frameReader struct {
 	// is zero when there is none.
 	op      ws.OpCode
 	partial []byte
+	// empty counts fragments without a payload, since a message was whole.
+	empty int
 	// small says that this message is deflated.
 	small bool
 }
@@ -163,6 +169,11 @@ func (r *frameReader) next() (ws.OpCode, []byte, error) {
 		if h.Length > int64(r.limit-len(r.partial)) {
 			return 0, nil, tooBig(r.limit)
 		}
+		if h.Length == 0 && !h.Fin {
+			if r.empty++; r.empty > maxEmpty {
+				return 0, nil, &frameError{ws.StatusPolicyViolation, fmt.Sprintf("more than %d empty fragments in a message", maxEmpty), ErrFlood}
+			}
+		}
 		message, err := r.payload(r.partial, h)
 		if err != nil {
 			return 0, nil, err
@@ -175,7 +186,7 @@ func (r *frameReader) next() (ws.OpCode, []byte, error) {
 			r.op, r.partial = op, message
 			continue
 		}
-		r.op, r.partial = 0, nil
+		r.op, r.partial, r.empty = 0, nil, 0
 		if r.small {
 			if message, err = inflate(message, r.limit); err != nil {
 				return 0, nil, err
