@@ -95,7 +95,7 @@ func TestWaitingIsNoWork(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				c, err := server.register(httptest.NewRequest(http.MethodGet, "/", nil))
+				c, err := server.register(httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 				if err != nil {
 					t.Fatal(err)
 				}

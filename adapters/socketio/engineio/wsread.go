@@ -166,13 +166,8 @@ func (r *frameReader) next() (ws.OpCode, []byte, error) {
 			payload, err := r.payload(nil, h)
 			return h.OpCode, payload, err
 		}
-		if h.Length > int64(r.limit-len(r.partial)) {
-			return 0, nil, tooBig(r.limit)
-		}
-		if h.Length == 0 && !h.Fin {
-			if r.empty++; r.empty > maxEmpty {
-				return 0, nil, &frameError{ws.StatusPolicyViolation, fmt.Sprintf("more than %d empty fragments in a message", maxEmpty), ErrFlood}
-			}
+		if err := r.bound(h); err != nil {
+			return 0, nil, err
 		}
 		message, err := r.payload(r.partial, h)
 		if err != nil {
@@ -197,6 +192,21 @@ func (r *frameReader) next() (ws.OpCode, []byte, error) {
 		}
 		return op, message, nil
 	}
+}
+
+// bound says which limit the message breaks with another fragment.
+func (r *frameReader) bound(h ws.Header) error {
+	if h.Length > int64(r.limit-len(r.partial)) {
+		return tooBig(r.limit)
+	}
+	if h.Length > 0 || h.Fin {
+		return nil
+	}
+	r.empty++
+	if r.empty > maxEmpty {
+		return &frameError{ws.StatusPolicyViolation, fmt.Sprintf("more than %d empty fragments in a message", maxEmpty), ErrFlood}
+	}
+	return nil
 }
 
 // check says what is wrong with a header where it stands, and notes whether a
