@@ -39,6 +39,17 @@ var kindNames = [...]string{
 // Valid reports whether k is one of the thirteen.
 func (k Kind) Valid() bool { return k >= KindInitialHeartbeat && k <= KindGoodbye }
 
+// IsAnswer reports whether messages of the kind answer one node's request. They are for that node alone, although all may
+// read them.
+func (k Kind) IsAnswer() bool {
+	switch k {
+	case KindFetchSocketsReply, KindServerSideEmitReply, KindAckClientCount, KindAck:
+		return true
+	default:
+		return false
+	}
+}
+
 // String is the kind's name in lower case, "unknown kind" for a number that is none.
 func (k Kind) String() string {
 	if !k.Valid() {
@@ -77,6 +88,28 @@ type Message struct {
 
 // Kind is the kind of the message's body.
 func (m *Message) Kind() Kind { return m.Body.Kind() }
+
+// Request is the request that the message makes or answers; empty when it does neither.
+func (m *Message) Request() RequestID {
+	switch b := m.Body.(type) {
+	case *Broadcast:
+		return b.Request
+	case *FetchSockets:
+		return b.Request
+	case *FetchSocketsReply:
+		return b.Request
+	case *ServerSideEmit:
+		return b.Request
+	case *ServerSideEmitReply:
+		return b.Request
+	case *AckClientCount:
+		return b.Request
+	case *Ack:
+		return b.Request
+	default:
+		return ""
+	}
+}
 
 // Body is one of the thirteen bodies, each a pointer to a struct of this package.
 type Body interface {

@@ -43,3 +43,31 @@ func TestKinds(t *testing.T) {
 		}
 	}
 }
+
+func TestRequests(t *testing.T) {
+	const id = domain.RequestID("0123456789abcdef")
+	for _, c := range []struct {
+		body    domain.Body
+		request domain.RequestID
+		answer  bool
+	}{
+		{&domain.Broadcast{Request: id}, id, false},
+		{&domain.Broadcast{}, "", false},
+		{&domain.FetchSockets{Request: id}, id, false},
+		{&domain.FetchSocketsReply{Request: id}, id, true},
+		{&domain.ServerSideEmit{Request: id}, id, false},
+		{&domain.ServerSideEmitReply{Request: id}, id, true},
+		{&domain.AckClientCount{Request: id}, id, true},
+		{&domain.Ack{Request: id}, id, true},
+		{&domain.Join{}, "", false},
+		{&domain.Goodbye{}, "", false},
+	} {
+		m := &domain.Message{Body: c.body}
+		if got := m.Request(); got != c.request {
+			t.Errorf("%T belongs to request %q, want %q", c.body, got, c.request)
+		}
+		if got := m.Kind().IsAnswer(); got != c.answer {
+			t.Errorf("%T is an answer: %v, want %v", c.body, got, c.answer)
+		}
+	}
+}

@@ -71,7 +71,7 @@ func (l *tracedListener) HandleMessage(ctx context.Context, m *domain.Message) {
 	switch kind := m.Kind(); {
 	case !isTraced(kind):
 		l.inner.HandleMessage(ctx, m)
-	case isAnswer(kind):
+	case kind.IsAnswer():
 		l.inner.HandleMessage(l.process.answered(ctx, m, ""), m)
 	default:
 		ctx, span := l.process.received(ctx, m, time.Time{})

@@ -88,7 +88,7 @@ func (r *tracedReader) HandleEntry(ctx context.Context, e *domain.Entry) {
 	switch {
 	case !isTraced(kind):
 		r.LogHandler.HandleEntry(ctx, e)
-	case isAnswer(kind):
+	case kind.IsAnswer():
 		r.LogHandler.HandleEntry(r.process.answered(ctx, &e.Message, e.Offset), e)
 	case r.process.skips(&e.Message):
 		r.LogHandler.HandleEntry(r.unrecorded(ctx), e)

@@ -183,7 +183,7 @@ func (s *spans) begin(ctx context.Context, m *domain.Message, more ...trace.Span
 	if span.IsRecording() {
 		span.SetAttributes(s.attributes[kind]...)
 		span.SetAttributes(destination(m.Namespace), senderKey.String(string(m.Node)))
-		if id := requestOf(m.Body); id != "" {
+		if id := m.Request(); id != "" {
 			span.SetAttributes(conversation(id))
 		}
 		if s.tracer.details {
@@ -269,37 +269,6 @@ func isTraced(kind domain.Kind) bool {
 		return false
 	default:
 		return true
-	}
-}
-
-// isAnswer reports whether messages of a kind are for one node alone, although all nodes may read them.
-func isAnswer(kind domain.Kind) bool {
-	switch kind {
-	case domain.KindFetchSocketsReply, domain.KindServerSideEmitReply, domain.KindAckClientCount, domain.KindAck:
-		return true
-	default:
-		return false
-	}
-}
-
-func requestOf(b domain.Body) domain.RequestID {
-	switch b := b.(type) {
-	case *domain.Broadcast:
-		return b.Request
-	case *domain.FetchSockets:
-		return b.Request
-	case *domain.FetchSocketsReply:
-		return b.Request
-	case *domain.ServerSideEmit:
-		return b.Request
-	case *domain.ServerSideEmitReply:
-		return b.Request
-	case *domain.AckClientCount:
-		return b.Request
-	case *domain.Ack:
-		return b.Request
-	default:
-		return ""
 	}
 }
 

@@ -92,7 +92,7 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 		{"no password", "redis://" + server.Addr(), Config{}, []string{"user and password"}},
 		{"wrong password", "redis://:secret@" + server.Addr(), Config{}, []string{"user and password"}},
 		{"no rights to write", server.URLFor("reader", "secret"), Config{}, []string{"lacks rights to XADD", "ACL SETUSER"}},
-		{"no rights to the keys", server.URLFor("elsewhere", "secret"), Config{}, []string{"lacks rights to XADD", "~socket.io"}},
+		{"no rights to the keys", server.URLFor("elsewhere", "secret"), Config{}, []string{"lacks rights to XREAD, XRANGE, XINFO STREAM, XADD", "~socket.io"}},
 		{"not a stream", server.URL(), Config{Stream: "text"}, []string{"text", "no stream"}},
 		{"bad configuration", server.URL(), Config{MaxLength: 50}, []string{"maximum length of 50"}},
 	} {

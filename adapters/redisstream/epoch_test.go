@@ -107,12 +107,21 @@ func TestCase09_TwoThatFindAResetAgree(t *testing.T) {
 	for range 3 {
 		readers = append(readers, liveOn(t, open(t, server.Addr(), fast())))
 	}
-	mustAppend(t, writer, "read by all")
+	was := mustAppend(t, writer, "read by all")
 	for _, l := range readers {
 		await(t, "the first epoch", l.told)
 	}
 	if err := server.Client().FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
+	}
+	// In the same millisecond the new stream's only entry would have the id of the old one's.
+	old, _ := parseID(was)
+	for now := old.time(); !now.After(old.time()); {
+		var err error
+		if now, err = server.Client().Time(t.Context()).Result(); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Truncate(time.Millisecond)
 	}
 	mustAppend(t, writer, "in the new one")
 	first := await(t, "the reset", readers[0].resets)

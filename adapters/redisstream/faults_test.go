@@ -320,8 +320,12 @@ func (e *events) HandleEntry(_ context.Context, entry *domain.Entry) {
 	e.got <- entry.Message.Body.(*domain.Broadcast).Packet.Event()
 }
 
+// HandleNotice passes on what is wrong with the entries. That the transport was away is its tests' affair: what matters
+// here is what was read nevertheless.
 func (e *events) HandleNotice(_ context.Context, n domain.Notice) {
-	if _, ok := n.(*domain.AtTail); !ok {
+	switch n.(type) {
+	case *domain.AtTail, *domain.TransportLost, *domain.TransportFound:
+	default:
 		e.got <- n
 	}
 }

@@ -21,6 +21,11 @@ type streamInfo struct {
 // here uses, would make it too large.
 func (i *streamInfo) firstPosition() int64 { return i.added - i.length + 1 }
 
+// trimmed reports whether a batch that was read from the stream before is there no more.
+func (i *streamInfo) trimmed(batch []entryID) bool {
+	return len(batch) > 0 && (i.length == 0 || batch[len(batch)-1].compare(i.first) < 0)
+}
+
 // place is where a reader stands in a stream: after which entry, and how many were added up to there. Reading itself
 // says nothing of entries that were trimmed before they were read; comparing the two counts does (cases 6 and 9 of
 // docs/guarantees.md).
@@ -106,7 +111,7 @@ func (p *place) gap(info streamInfo, batch []entryID) *domain.Gap {
 			break
 		}
 	}
-	if len(batch) > 0 && (info.length == 0 || batch[len(batch)-1].compare(info.first) < 0) {
+	if info.trimmed(batch) {
 		// The batch itself was trimmed meanwhile. What is missing is missing before it or right after it.
 		position -= int64(len(batch))
 	}

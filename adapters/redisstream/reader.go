@@ -38,7 +38,9 @@ type reader struct {
 	gap     *domain.Gap // told before anything else
 	checked time.Time   // when the place was last compared with the server's
 	looked  time.Time   // when the epoch's name was last compared
-	read    time.Time   // when the last read came back
+	sent    time.Time   // when the last read was sent
+	read    time.Time   // when it came back
+	quick   int         // how many reads in a row came back within maxAway of the one before them
 	lost    time.Time   // since when nothing can be read; zero while it can
 	full    bool        // the last read brought as much as was asked for
 	batch   batch
@@ -89,6 +91,9 @@ func (r *reader) Close() error {
 	return nil
 }
 
+// movingLimit is how long a stream may be on its way from one master to another before it counts as lost.
+const movingLimit = time.Second
+
 // Pauses between attempts to read again, before jitter.
 const minReadPause, maxReadPause = 20 * time.Millisecond, 2 * time.Second
 
@@ -114,7 +119,9 @@ func (r *reader) run() {
 			return
 		}
 		r.disconnect()
-		r.tellLost(err)
+		if !isMoving(err) || time.Since(r.read) > movingLimit {
+			r.tellLost(err)
+		}
 		// A lost connection mends itself. A refusal that will not pass is told once.
 		if isReply(err) && !isPassing(err) && told != err.Error() {
 			told = err.Error()
@@ -131,8 +138,16 @@ func (r *reader) run() {
 	}
 }
 
-// maxAway is how long a handler may take before the reader looks whether the stream has run away meanwhile.
-const maxAway = 50 * time.Millisecond
+const (
+	// maxAway is how long a reader may go without looking whether the stream has run away from it. What it goes without
+	// is measured from when a read was sent to when the next one came back: when Redis answered it in between, and how
+	// long the answer lay there while this process stood still, no clock of ours says.
+	maxAway = 50 * time.Millisecond
+	// quickReads is how many reads in a row have to be quick for the next one to go without a look. A stream in which
+	// little happens is looked at with every read, so that what comes after a silence need not wait for a look of its
+	// own.
+	quickReads = 8
+)
 
 // step reads once, compares places when it is time to, and hands over what came.
 func (r *reader) step() error {
@@ -142,27 +157,32 @@ func (r *reader) step() error {
 	if r.standing != nil {
 		r.standing.update(&r.place, r.subscriber.config.quantum())
 	}
-	away := r.full || time.Since(r.read) >= maxAway || time.Since(r.checked) >= r.subscriber.config.Block
-	info, err := r.fetch(away)
+	before := r.sent
+	r.sent = time.Now()
+	info, err := r.fetch(r.full || r.quick < quickReads || r.sent.Sub(before) >= maxAway ||
+		r.sent.Sub(r.checked) >= r.subscriber.config.Block)
 	if err != nil {
 		return err
 	}
 	r.read = time.Now()
+	r.quick++
+	late := r.read.Sub(before) >= maxAway
+	if late {
+		r.quick = 0
+	}
 	r.tellFound()
 	full := int64(len(r.batch.ids)) >= r.subscriber.config.ReadCount
-	if full && info == nil {
-		// It may have been waiting for a while that is long enough for the stream to run away.
-		if err := r.conn.ask(r.ctx); err != nil {
+	compare := info != nil
+	if info == nil && (full || late && len(r.batch.ids) > 0) {
+		if info, err = r.look(); err != nil {
 			return err
 		}
-		now, err := fetchInfo(r.ctx, r.conn.client, r.place.stream)
-		if err != nil {
-			return err
-		}
-		info = &now
+		// Of a batch that is trimmed already it cannot be said whether what is missing stood before or behind it. It was
+		// most likely behind, while the answer waited for this process; the next read looks again, at once.
+		compare = !info.trimmed(r.batch.ids)
 	}
-	if info != nil {
-		r.checked = time.Now()
+	if compare {
+		r.checked = r.read
 		notice, discard := r.place.check(*info, r.batch.ids)
 		if err := r.tell(notice, info); err != nil {
 			return err
@@ -186,6 +206,16 @@ func (r *reader) step() error {
 		})
 	}
 	return nil
+}
+
+// look asks what the server says of the stream, after a read that did not ask: it may have waited for a while that is
+// long enough for the stream to run away.
+func (r *reader) look() (*streamInfo, error) {
+	if err := r.conn.ask(r.ctx); err != nil {
+		return nil, err
+	}
+	info, err := fetchInfo(r.ctx, r.conn.client, r.place.stream)
+	return &info, err
 }
 
 // left is how many entries the stream has after the batch, as of the read.
@@ -274,7 +304,7 @@ func (r *reader) connect() error {
 	if r.ctx.Err() != nil { // Close may have come before it could see the connection
 		return r.ctx.Err()
 	}
-	r.checked, r.looked = time.Time{}, time.Time{}
+	r.checked, r.looked, r.quick = time.Time{}, time.Time{}, 0
 	return nil
 }
 

@@ -27,11 +27,19 @@ func TestMinimalRights(t *testing.T) {
 	if err != nil || len(warnings) != 0 {
 		t.Errorf("check: %q, %v", warnings, err)
 	}
-	e := &events{got: make(chan any, 10)}
-	follow(t, transport, e)
 	first := mustAppend(t, transport, "1")
-	proxy.CutAfter(faultproxy.Answers, 0)
+	proxy.CutAfter(faultproxy.Answers, 0) // before anybody reads, so that it is the append's answer that is lost
 	mustAppend(t, transport, "2")
+	e := &events{got: make(chan any, 10)}
+	tail, err := transport.Log().Tail(t.Context(), "0-0", e)
+	if err != nil {
+		t.Fatalf("tail: %v", err)
+	}
+	defer func() {
+		if err := tail.Close(); err != nil {
+			t.Errorf("close the tail: %v", err)
+		}
+	}()
 	if a, b := e.next(t), e.next(t); a != "1" || b != "2" {
 		t.Errorf("read %v and %v", a, b)
 	}

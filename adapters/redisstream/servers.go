@@ -262,6 +262,13 @@ var passing = [...]string{
 	"UNBLOCKED", // what a blocked read is told when its server becomes a replica
 }
 
+// isMoving reports whether a server's answer says that the key is elsewhere, or on its way there.
+func isMoving(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && (redis.HasErrorPrefix(reply, "MOVED") || redis.HasErrorPrefix(reply, "ASK") ||
+		redis.HasErrorPrefix(reply, "TRYAGAIN"))
+}
+
 // isPassing reports whether a server's answer may be another one soon.
 func isPassing(err error) bool {
 	var reply redis.Error

@@ -177,11 +177,12 @@ func (c *connection) expectConnect() {
 	}
 }
 
-// close ends the connection and its sockets.
+// close ends the connection and its sockets. The cause is counted before anybody is told of the end.
 func (c *connection) close(reason Reason, err error) {
-	if c.shut(reason, err) {
+	if c.refuse() {
 		c.server.counters.cause(err)
 	}
+	c.endAll(reason, err)
 	c.engine.Close(reason)
 }
 
@@ -193,20 +194,29 @@ func (c *connection) disconnect() {
 	c.engine.Close(ReasonForcedServerClose)
 }
 
-// shut ends the sockets and refuses new ones. It reports whether it was the first to do so.
-func (c *connection) shut(reason Reason, err error) (first bool) {
+// shut ends the sockets and refuses new ones.
+func (c *connection) shut(reason Reason, err error) {
+	c.refuse()
+	c.endAll(reason, err)
+}
+
+// refuse lets nobody join any more. It reports whether it was the first to do so.
+func (c *connection) refuse() (first bool) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	first = !c.closed
 	c.closed = true
 	if c.timer != nil {
 		c.timer.Stop()
 		c.timer = nil
 	}
-	c.mu.Unlock()
+	return first
+}
+
+func (c *connection) endAll(reason Reason, err error) {
 	for _, s := range c.all() {
 		s.end(reason, err, lost)
 	}
-	return first
 }
 
 // find returns the socket in a namespace, nil for none.

@@ -293,15 +293,7 @@ func (t *showTrace) judge(f *found, members []roster.Member) {
 
 // isAnswer reports whether a message is the answer to a question.
 func (m *messageWay) isAnswer() bool {
-	if m.item == nil || m.item.Entry == nil {
-		return false
-	}
-	switch m.item.Entry.Message.Kind() {
-	case domain.KindFetchSocketsReply, domain.KindServerSideEmitReply, domain.KindAckClientCount, domain.KindAck:
-		return true
-	default:
-		return false
-	}
+	return m.item != nil && m.item.Entry != nil && m.item.Entry.Message.Kind().IsAnswer()
 }
 
 func (f *found) wayOf(it *logview.Item) *messageWay {

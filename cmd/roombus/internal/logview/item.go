@@ -112,27 +112,6 @@ func packetOf(b domain.Body) domain.Packet {
 	}
 }
 
-func requestOf(b domain.Body) domain.RequestID {
-	switch b := b.(type) {
-	case *domain.Broadcast:
-		return b.Request
-	case *domain.FetchSockets:
-		return b.Request
-	case *domain.FetchSocketsReply:
-		return b.Request
-	case *domain.ServerSideEmit:
-		return b.Request
-	case *domain.ServerSideEmitReply:
-		return b.Request
-	case *domain.AckClientCount:
-		return b.Request
-	case *domain.Ack:
-		return b.Request
-	default:
-		return ""
-	}
-}
-
 // beatOf is what a heartbeat says; nil for anything else.
 func beatOf(b domain.Body) *domain.Heartbeat {
 	switch b := b.(type) {

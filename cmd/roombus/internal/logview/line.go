@@ -52,7 +52,7 @@ func (l *Lines) Line(it *Item, name string) string {
 		l.Palette.Paint(text.Strong, fmt.Sprintf("%-7s", l.word(cmp.Or(name, string(m.Node))))),
 		l.word(m.Namespace))
 	parts = append(parts, l.whom(m.Body)...)
-	parts = append(parts, l.what(m.Body)...)
+	parts = append(parts, l.what(m)...)
 	if it.Repeat {
 		parts = append(parts, l.Palette.Paint(text.Careful, "(stored twice: nodes drop it)"))
 	}
@@ -159,8 +159,8 @@ func flagWords(f *domain.Flags) (words []string) {
 }
 
 // what says what a message is about.
-func (l *Lines) what(b domain.Body) (words []string) {
-	switch b := b.(type) {
+func (l *Lines) what(m *domain.Message) (words []string) {
+	switch b := m.Body.(type) {
 	case *domain.Broadcast:
 		words = l.event(b.Packet)
 		if b.Request != "" || b.AckID != nil {
@@ -193,11 +193,11 @@ func (l *Lines) what(b domain.Body) (words []string) {
 	case *domain.ServerSideEmitReply:
 		words = l.value(b.Value)
 	default:
-		if beat := beatOf(b); beat != nil {
+		if beat := beatOf(m.Body); beat != nil {
 			words = beatWords(beat)
 		}
 	}
-	if request := requestOf(b); request != "" {
+	if request := m.Request(); request != "" {
 		words = append(words, l.Palette.Paint(text.Dim, "request "+text.Name(string(request))))
 	}
 	return words

@@ -94,7 +94,7 @@ func NewRecord(it *Item, name string, payload Payload) *Record {
 	m := &it.Entry.Message
 	r.Kind, r.Node, r.Name, r.Namespace = KindName(m.Kind()), m.Node, name, m.Namespace
 	r.Publisher, r.Sequence = m.Publisher, m.Sequence
-	r.Trace, r.TraceParent, r.Request = TraceID(m), m.Headers["traceparent"], requestOf(m.Body)
+	r.Trace, r.TraceParent, r.Request = TraceID(m), m.Headers["traceparent"], m.Request()
 	if target, rooms := targetOf(m.Body); target != nil {
 		r.target(target)
 		r.Change = rooms
