@@ -3,11 +3,13 @@ package diagnostics
 import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/roombus/roombus/domain"
 )
 
 // The entry of a trace's state that says whether its spans are remembered: all nodes do as the one where it began.
 const (
-	stateKey     = "roombus"
+	stateKey     = domain.TraceStateKey
 	stateChosen  = "1"
 	statePassed  = "0"
 	samplerLabel = "roombus recorder over "
@@ -98,5 +100,6 @@ func (r *Recorder) allow() bool {
 }
 
 // allowForeign takes a span out of the budget of those that were chosen elsewhere. It is many times as large, and is there
-// for one case: a client may say that its trace was chosen.
+// for who says so without being a node: a client that is believed (tracing.Config.ClientSampled), or whoever else has
+// put a context around what the application does.
 func (r *Recorder) allowForeign() bool { return r.traceRate < 0 || r.foreign.Allow() }

@@ -59,7 +59,7 @@ func (c *clients) Greet(ctx context.Context, g *domain.Greeting) context.Context
 	if sent.parent == "" {
 		sent = fromFields(g.Auth.JSON(), traceparent)
 	}
-	if remote := sent.spanContext(); remote.IsValid() {
+	if remote := c.taken(sent); remote.IsValid() {
 		return context.WithValue(ctx, said{}, remote)
 	}
 	return ctx
@@ -118,7 +118,7 @@ func (c *clients) contextOf(ctx context.Context, call *domain.ClientCall) trace.
 		return trace.SpanContext{}
 	}
 	if config.field != "" && call.Kind == domain.ClientEvent {
-		if remote := inEvent(call.Event.JSON(), config.field).spanContext(); remote.IsValid() {
+		if remote := c.taken(inEvent(call.Event.JSON(), config.field)); remote.IsValid() {
 			return remote
 		}
 	}
@@ -126,6 +126,17 @@ func (c *clients) contextOf(ctx context.Context, call *domain.ClientCall) trace.
 		return remote
 	}
 	return trace.SpanContext{}
+}
+
+// taken is what of a client's context is taken over. Which traces all nodes remember is for them to say: a client that
+// said so of all of its own would leave no room for others, and one that said the contrary would go unseen. One that is
+// believed may.
+func (c *clients) taken(s stranger) trace.SpanContext {
+	remote := s.spanContext()
+	if state := remote.TraceState(); !c.tracer.clients.sampled && state.Get(domain.TraceStateKey) != "" {
+		return remote.WithTraceState(state.Delete(domain.TraceStateKey))
+	}
+	return remote
 }
 
 // judged is a client's context with the flag that counts: its own if clients are believed, else what the provider's

@@ -107,6 +107,36 @@ func TestAClientsContextMayBeLinkedOrIgnored(t *testing.T) {
 	}
 }
 
+// TestClientsDoNotSayWhatNodesRemember: the nodes' own entry of a trace's state is not taken over from clients, unless
+// they are believed; what else they have there is.
+func TestClientsDoNotSayWhatNodesRemember(t *testing.T) {
+	headers := &domain.Greeting{Namespace: "/", Header: func(name string) string {
+		return map[string]string{"traceparent": sampled, "tracestate": "roombus=1,a=b"}[name]
+	}}
+	said := `"traceparent":"` + sampled + `","tracestate":"roombus=0,a=b"`
+	for name, test := range map[string]struct {
+		greeting *domain.Greeting
+		event    string
+		config   tracing.Config
+		want     string
+	}{
+		"headers":  {headers, `["e"]`, tracing.Config{}, "a=b"},
+		"link":     {headers, `["e"]`, tracing.Config{Clients: tracing.ClientLink}, "a=b"},
+		"auth":     {greet(t, `{`+said+`}`, ""), `["e"]`, tracing.Config{}, "a=b"},
+		"field":    {greet(t, "", ""), `["e",{` + said + `}]`, tracing.Config{ClientField: "traceparent"}, "a=b"},
+		"believed": {headers, `["e"]`, tracing.Config{ClientSampled: true}, "roombus=1,a=b"},
+	} {
+		span, _ := handle(t, test.config, test.greeting, packet(t, test.event), nil)
+		state := span.Parent().TraceState()
+		if test.config.Clients == tracing.ClientLink {
+			state = span.Links()[0].SpanContext.TraceState()
+		}
+		if state.String() != test.want {
+			t.Errorf("%s: the trace's state is %q, want %q", name, state, test.want)
+		}
+	}
+}
+
 // TestWhatStrangersSayIsBounded: what is no context begins a trace here.
 func TestWhatStrangersSayIsBounded(t *testing.T) {
 	for _, said := range []string{

@@ -211,7 +211,8 @@ func (ns *Namespace) handleServerSide(ctx context.Context, p domain.Packet) hand
 }
 
 // Handshake is how the socket came to be: the first request of its connection, and the client's auth payload, without
-// what a client adds to it that wants its session again. It is made anew by every call.
+// what a client adds to it that wants its session again. It is made anew by every call. Other nodes that ask for the
+// socket (FetchSockets) get all of it, through the log.
 func (s *Socket) Handshake() domain.Handshake {
 	h := s.conn.engine.Handshake()
 	headers := make(map[string][]string, len(h.Header)+1)
@@ -234,5 +235,13 @@ func (s *Socket) Handshake() domain.Handshake {
 		CrossDomain: h.Header.Get("Origin") != "",
 		Secure:      h.TLS != nil,
 		Auth:        s.auth,
+	}
+}
+
+// ForgetAuth lets go of the client's auth payload, when middleware has looked at it: from then on neither Handshake nor
+// another node that asks for the socket is told what it was. It is for passwords. Outside of middleware it does nothing.
+func (s *Socket) ForgetAuth() {
+	if s.state.Load() == stateConnecting {
+		s.auth = domain.Value{} // nobody else looks at it yet
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+
+	"github.com/roombus/roombus/cmd/roombus/internal/text"
 )
 
 // Exit codes.
@@ -106,7 +108,9 @@ func version() string {
 	return version
 }
 
-// oneLine is an error's text as one line.
+// oneLine is an error's text as one line. It may quote what stands in the log, a node's name for example, so nothing of
+// it may do anything to a terminal.
 func oneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
+	return text.Visible(strings.Join(lines, "; "))
 }

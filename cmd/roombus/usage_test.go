@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -156,5 +157,13 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	}
 	if !strings.HasPrefix(s.name, "node-") {
 		t.Errorf("the name is %q, want one that was made up", s.name)
+	}
+}
+
+// TestErrorsDoNothingToATerminal: an error may quote a node's name, which whoever can write to the log has chosen.
+func TestErrorsDoNothingToATerminal(t *testing.T) {
+	err := errors.New("no answer from \x1b]0;owned\x07\x1b[2J\u202e\nand \u00e9t\u00e9\r")
+	if got, want := oneLine(err), `no answer from \u001b]0;owned\u0007\u001b[2J\u202e; and été`; got != want {
+		t.Errorf("the error is shown as %q, want %q", got, want)
 	}
 }

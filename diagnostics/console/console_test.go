@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -147,6 +148,19 @@ func TestGuessing(t *testing.T) {
 		elsewhere := func(r *http.Request) { r.RemoteAddr = "198.51.100.7:1"; r.SetBasicAuth("ops", "wrong") }
 		if w := get(page, "/", elsewhere); w.Code != http.StatusUnauthorized {
 			t.Errorf("from another address: %d", w.Code)
+		}
+		refused = 0
+		for i := range 20 {
+			w := get(page, "/", func(r *http.Request) {
+				r.RemoteAddr = fmt.Sprintf("[2001:db8::%x]:1", i+1)
+				r.SetBasicAuth("ops", "wrong")
+			})
+			if w.Code == http.StatusTooManyRequests {
+				refused++
+			}
+		}
+		if refused != 10 {
+			t.Errorf("%d of 20 guesses from one network of IPv6 were refused, want 10", refused)
 		}
 		if w := get(page, "/", credentials("ops", "right")); w.Code != http.StatusOK {
 			t.Errorf("with the right password, after the guesses: %d", w.Code)

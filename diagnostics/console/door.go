@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,11 +93,8 @@ func (d *door) opens(w http.ResponseWriter, r *http.Request) bool {
 	if given && d.isKnown(user, password) {
 		return true
 	}
-	from := r.RemoteAddr
-	if host, _, err := net.SplitHostPort(from); err == nil {
-		from = host
-	}
 	if given {
+		from := network(r.RemoteAddr)
 		if wait := d.mustWait(from, time.Now()); wait > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 			http.Error(w, "Too many wrong passwords from this address; try again in a minute.", http.StatusTooManyRequests)
@@ -109,6 +107,23 @@ func (d *door) opens(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("WWW-Authenticate", `Basic realm="roombus console", charset="UTF-8"`)
 	http.Error(w, "The console needs its user and password.", http.StatusUnauthorized)
 	return false
+}
+
+// network is what of the address of a connection is one machine's, or a household's: of IPv6 a network of 64 bits, in
+// which a machine may have any address that it likes.
+func network(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = remote
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || !ip.Is6() || ip.Is4In6() {
+		return host
+	}
+	if prefix, err := ip.Prefix(64); err == nil {
+		return prefix.String()
+	}
+	return host
 }
 
 func (d *door) digest(user, password string) []byte {

@@ -294,6 +294,24 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// TestPasswordsStayHere: what a UI has said to come in is told to nobody, while it is connected neither: nodes ask each
+// other for their sockets through the log, which keeps the answers.
+func TestPasswordsStayHere(t *testing.T) {
+	config := admin.Config{Auth: login}
+	nodes := startNodes(t, 0, config, config)
+	ui := join(t, nodes[0].url, "/admin", credentials("root", "secret"))
+	ui.event("session")
+	for i, n := range nodes {
+		sockets, err := n.io.Of("/admin").FetchSockets(patient(t))
+		if err != nil || len(sockets) != 1 {
+			t.Fatalf("node %d: %d sockets, %v", i, len(sockets), err)
+		}
+		if auth := sockets[0].Handshake().Auth; !auth.IsZero() && string(auth.JSON()) != "{}" {
+			t.Errorf("node %d is told that the UI has said %s", i, auth.JSON())
+		}
+	}
+}
+
 func TestReadOnly(t *testing.T) {
 	n := startNodes(t, 0, admin.Config{NoAuth: true, ReadOnly: true, Mode: admin.Development})[0]
 	user := join(t, n.url, "/", nil)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -13,8 +14,8 @@ const (
 	maxAddresses = 4_096
 )
 
-// attempts bounds failing logins by token buckets, one an address. The address is the one of the network connection:
-// headers can say anything.
+// attempts bounds failing logins by token buckets, one an address; of IPv6, one a network of 64 bits, in which a machine
+// may have any address that it likes. The address is the one of the network connection: headers can say anything.
 type attempts struct {
 	mu  sync.Mutex
 	now func() time.Time
@@ -54,6 +55,7 @@ func (a *attempts) back(address string) {
 // bucket is an address' bucket as it is now. mu is held.
 func (a *attempts) bucket(address string) *bucket {
 	now := a.now()
+	address = network(address)
 	b, ok := a.by[address]
 	if !ok {
 		if len(a.by) >= maxAddresses {
@@ -72,6 +74,18 @@ func (a *attempts) bucket(address string) *bucket {
 	}
 	b.fill(now)
 	return b
+}
+
+// network is what of an address is one machine's, or a household's.
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || !ip.Is6() || ip.Is4In6() {
+		return address
+	}
+	if prefix, err := ip.Prefix(64); err == nil {
+		return prefix.String()
+	}
+	return address
 }
 
 // fill adds what has come since.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +36,14 @@ func TestAttempts(t *testing.T) {
 	}
 	if !a.take("5.6.7.8") {
 		t.Error("another address pays for it")
+	}
+	for i := range 2 * maxFailures {
+		if fails := !a.take(fmt.Sprintf("2001:db8::%x", i+1)); fails != (i >= maxFailures) {
+			t.Errorf("attempt %d from other addresses of one network: refused %t", i+1, fails)
+		}
+	}
+	if !a.take("2001:db8:0:1::1") || !a.take("::ffff:1.2.3.5") || !a.take("fe80::1%eth0") {
+		t.Error("another network pays for it")
 	}
 	a.back("1.2.3.4")
 	if !a.take("1.2.3.4") || a.take("1.2.3.4") {
@@ -132,6 +141,28 @@ func TestStoreThatIsAway(t *testing.T) {
 	}
 	if told != 2*maxFailures+1 {
 		t.Errorf("told %d times", told)
+	}
+}
+
+// TestASessionIsNotHeldUp: strangers behind the same proxy can be wrong as often as they like.
+func TestASessionIsNotHeldUp(t *testing.T) {
+	config, err := Config{Auth: Auth{"root", "$2a$04$" + strings.Repeat("a", 53)}}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &Admin{config: config, attempts: newAttempts(), inLine: make(chan struct{}, 1), hashing: make(chan struct{}, 1)}
+	session := newSessionID()
+	if err := config.Sessions.Save(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * maxFailures {
+		_, _ = a.login(t.Context(), "1.2.3.4", credentials{session: newSessionID()})
+	}
+	if refusal, _ := a.login(t.Context(), "1.2.3.4", credentials{session: session}); refusal != "" {
+		t.Errorf("who has a session is refused: %q", refusal)
+	}
+	if refusal, _ := a.login(t.Context(), "1.2.3.4", credentials{session: newSessionID()}); refusal != tooManyAttempts {
+		t.Errorf("who has none is refused with %q", refusal)
 	}
 }
 

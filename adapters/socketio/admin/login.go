@@ -60,9 +60,10 @@ func (a *Admin) admit(ctx context.Context, s *socketio.Socket) error {
 	if a.ctx.Err() != nil {
 		return &socketio.ConnectError{Message: closed}
 	}
+	handshake := s.Handshake()
+	s.ForgetAuth() // the nodes ask each other for their sockets, and the log keeps what they answer
 	var v visit
 	if !a.config.NoAuth {
-		handshake := s.Handshake()
 		text, session := a.login(ctx, handshake.Address, readCredentials(handshake.Auth))
 		if text != "" {
 			a.counters.refused.Add(1)
@@ -78,14 +79,15 @@ func (a *Admin) login(ctx context.Context, address string, c credentials) (refus
 	if !isSessionID(c.session) && c.username == "" && c.password == "" {
 		return invalidCredentials, "" // a page that has no session yet: nobody is guessing
 	}
-	if !a.attempts.take(address) {
-		return tooManyAttempts, ""
-	}
+	allowed := a.attempts.take(address)
+	// Who has a session gets in however often others are wrong at the same address. To guess one is hopeless.
 	known, err := a.known(ctx, c.session)
 	switch {
+	case known:
+	case !allowed:
+		return tooManyAttempts, ""
 	case err != nil && c.username == "":
 		refusal = noStore
-	case known:
 	default:
 		right, busy := a.matches(ctx, c)
 		switch {
@@ -97,7 +99,9 @@ func (a *Admin) login(ctx context.Context, address string, c credentials) (refus
 			session = newSessionID()
 		}
 	}
-	a.attempts.back(address) // nothing wrong was said
+	if allowed {
+		a.attempts.back(address) // nothing wrong was said
+	}
 	return refusal, session
 }
 

@@ -97,11 +97,11 @@ func (k *crew) look() {
 	left := copy(k.idle, k.idle[k.spare:])
 	clear(k.idle[left:])
 	k.idle, k.spare = k.idle[:left], left
-	k.timer.Reset(idleTime)
 	if left == 0 {
-		k.timer.Stop()
 		k.idle, k.timer = nil, nil
+		return
 	}
+	k.timer.Reset(idleTime)
 }
 
 // dismiss sends everybody home, those at work when they are done. Tasks that come later are done all the same.

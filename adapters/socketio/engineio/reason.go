@@ -46,7 +46,8 @@ var (
 	// MaxPayload.
 	ErrTooLarge = errors.New("engineio: the client sent more than MaxPayload")
 	// ErrFlood: more than 100 packets that are no messages (pings, pongs and
-	// others) in a second, or in one POST.
+	// others) in a second, or in one POST, or as many empty fragments in one
+	// message of a WebSocket.
 	ErrFlood = errors.New("engineio: the client sent too many control packets")
 	// ErrWebSocket: a breach of RFC 6455 or RFC 7692. The text says which.
 	ErrWebSocket = errors.New("engineio: the client broke a rule of WebSocket")

@@ -30,9 +30,9 @@ type socket struct {
 	// deadline ends the closing.
 	deadline time.Time
 
-	// worked is how long what has come was worked for without a pause. It is the
-	// reader's own.
-	worked time.Duration
+	// worked is how long what has come was worked for without a pause, most how
+	// long the messages of this time can take. Both are the reader's own.
+	worked, most time.Duration
 
 	// late counts what has come since the connection was closed. It is the
 	// reader's own.
@@ -154,45 +154,83 @@ func (c *Conn) read() {
 // run handles what has come, leaves the waiting for more to another reader, and
 // then does what the receiver has left.
 func (c *Conn) run() {
+	for c.turn() {
+	}
+}
+
+// turn handles some of what has come, and reports whether there is more that
+// nobody else handles.
+func (c *Conn) turn() (more bool) {
+	socket := c.socket
 	var from time.Time
-	if c.socket.reader.full {
+	if socket.reader.full {
 		from = time.Now()
 	}
-	work, err := c.receive(c.socket)
+	socket.most = 0
+	work, err := c.receive(socket)
 	switch {
 	case err != nil:
-		c.endRead(c.socket, err)
+		c.endRead(socket, err)
 		c.server.running.Done()
-	case c.socket.reader.more():
+	case work != nil && socket.reader.more():
 		c.server.crew.do(c)
 	default:
 		c.pause(from)
-		go c.readFunc()
+		if more = socket.reader.more(); !more {
+			go c.readFunc()
+		}
 	}
 	if work != nil {
 		work()
 	}
+	return more
+}
+
+// maxInTurn is how many messages are handled at once, without a look whether it
+// is others' turn: a client can send so that there is never nothing left.
+const maxInTurn = 64
+
+// What a message is taken to be worked for at the most: by a receiver that does it
+// all, by one that leaves what takes long to others, and for each byte, which may
+// have to be inflated, is unmasked and looked at.
+const (
+	perMessage = Turn
+	perReceive = Turn / 10
+	perByte    = 10 * time.Nanosecond
+)
+
+// mostFor is the most that a message of so many bytes is taken to be worked for.
+func (c *Conn) mostFor(bytes int) time.Duration {
+	most := time.Duration(bytes) * perByte
+	if c.worker != nil {
+		return most + perReceive
+	}
+	return most + perMessage
 }
 
 // pause has a client that sends without one take turns with the others. from is
-// when the work for what has come began, zero if it was not much.
+// when the work for what has come began, zero if it was not much. What took
+// longer than messages can take has waited, for the rest of one that comes
+// slowly or for a receiver that is at work, and need not be made up for: others
+// would wait for as long.
 func (c *Conn) pause(from time.Time) {
 	socket := c.socket
 	if from.IsZero() {
 		socket.worked = 0
 		return
 	}
-	if socket.worked += time.Since(from); socket.worked > Turn {
+	if socket.worked += min(time.Since(from), socket.most); socket.worked > Turn {
 		c.Yield(socket.worked)
 		socket.worked = 0
 	}
 }
 
-// receive handles all messages that have come, or begun to, up to the first that
-// leaves work to do.
+// receive handles the messages that have come, or begun to, up to the first that
+// leaves work to do, and maxInTurn of them at the most.
 func (c *Conn) receive(socket *socket) (work func(), err error) {
-	for work == nil && socket.reader.more() {
+	for handled := 0; work == nil && handled < maxInTurn && socket.reader.more(); handled++ {
 		op, payload, err := socket.reader.next()
+		socket.most += c.mostFor(len(payload))
 		if err == nil && c.closed.Load() {
 			socket.late++
 			if socket.late > maxLate {

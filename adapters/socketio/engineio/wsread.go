@@ -26,6 +26,10 @@ var busyBuffers pool[[busyBuffer]byte]
 // it; more comes as its bytes arrive.
 const firstChunk = 16 << 10
 
+// maxEmpty is how many fragments of a message may be empty. They count for no
+// limit of its size, so that it could otherwise be read for ever.
+const maxEmpty = 100
+
 // frameError is a breach of RFC 6455, or of a limit, with the code for the close
 // frame.
 type frameError struct {
@@ -64,7 +68,7 @@ type frameReader struct {
 	// what net/http had read ahead.
 	buf      []byte
 	from, to int
-	// full says that the last wait filled the buffer: there is more, probably.
+	// full says that the last read filled the buffer: there is more, probably.
 	full bool
 	idle [idleBuffer]byte
 	busy *[busyBuffer]byte
@@ -74,6 +78,8 @@ type frameReader struct {
 	// is zero when there is none.
 	op      ws.OpCode
 	partial []byte
+	// empty counts fragments without a payload, since a message was whole.
+	empty int
 	// small says that this message is deflated.
 	small bool
 }
@@ -130,7 +136,7 @@ func (r *frameReader) Read(p []byte) (int, error) {
 			r.buf = r.busy[:]
 		}
 		n, err := r.src.Read(r.buf)
-		r.from, r.to = 0, n
+		r.from, r.to, r.full = 0, n, n == len(r.buf)
 		if n == 0 {
 			return 0, err
 		}
@@ -160,8 +166,8 @@ func (r *frameReader) next() (ws.OpCode, []byte, error) {
 			payload, err := r.payload(nil, h)
 			return h.OpCode, payload, err
 		}
-		if h.Length > int64(r.limit-len(r.partial)) {
-			return 0, nil, tooBig(r.limit)
+		if err := r.bound(h); err != nil {
+			return 0, nil, err
 		}
 		message, err := r.payload(r.partial, h)
 		if err != nil {
@@ -175,7 +181,7 @@ func (r *frameReader) next() (ws.OpCode, []byte, error) {
 			r.op, r.partial = op, message
 			continue
 		}
-		r.op, r.partial = 0, nil
+		r.op, r.partial, r.empty = 0, nil, 0
 		if r.small {
 			if message, err = inflate(message, r.limit); err != nil {
 				return 0, nil, err
@@ -186,6 +192,21 @@ func (r *frameReader) next() (ws.OpCode, []byte, error) {
 		}
 		return op, message, nil
 	}
+}
+
+// bound says which limit the message breaks with another fragment.
+func (r *frameReader) bound(h ws.Header) error {
+	if h.Length > int64(r.limit-len(r.partial)) {
+		return tooBig(r.limit)
+	}
+	if h.Length > 0 || h.Fin {
+		return nil
+	}
+	r.empty++
+	if r.empty > maxEmpty {
+		return &frameError{ws.StatusPolicyViolation, fmt.Sprintf("more than %d empty fragments in a message", maxEmpty), ErrFlood}
+	}
+	return nil
 }
 
 // check says what is wrong with a header where it stands, and notes whether a

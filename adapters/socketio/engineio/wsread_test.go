@@ -103,6 +103,7 @@ func TestFrameReaderRefuses(t *testing.T) {
 		{"text that is not UTF-8", clientFrame(ws.OpText, true, "\xff"), ws.StatusInvalidFramePayloadData},
 		{"text that ends inside a character", clientFrame(ws.OpText, true, "\xc3"), ws.StatusInvalidFramePayloadData},
 		{"a message above the limit", clientFrame(ws.OpText, true, strings.Repeat("a", 101)), ws.StatusMessageTooBig},
+		{"empty fragments without an end", frames(clientFrame(ws.OpText, false, "a"), bytes.Repeat(clientFrame(ws.OpContinuation, false, ""), maxEmpty+1)), ws.StatusPolicyViolation},
 		{"fragments above the limit", frames(clientFrame(ws.OpText, false, strings.Repeat("a", 60)), clientFrame(ws.OpContinuation, true, strings.Repeat("a", 41))), ws.StatusMessageTooBig},
 		{"an announced length above all limits", []byte("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04"), ws.StatusMessageTooBig},
 	}
