@@ -64,6 +64,10 @@ var contenders = []contender{
 		publisher: watermillBatchPublisher, receiver: watermillReceiver,
 	},
 	{
+		name: "roombus-observed", title: "roombus: two nodes, an observer at both", maxLength: usualLength, asked: true,
+		publisher: decoratedPublisher(observed), receiver: decoratedReceiver(observed),
+	},
+	{
 		name: "roombus-spans-off", title: "roombus: two nodes, tracing off", maxLength: usualLength, asked: true,
 		publisher: decoratedPublisher(spansOff), receiver: decoratedReceiver(spansOff),
 	},
