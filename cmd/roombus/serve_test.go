@@ -79,7 +79,7 @@ func TestAPortInUse(t *testing.T) {
 	p := serveWith(t, nil)
 	addr := strings.TrimPrefix(p.url, "http://")
 	call(t, nil, "serve", "--addr", addr).wantSentence(t, exitFailed, addr, "another process has this port", "--addr")
-	call(t, nil, "serve", "--addr", "nowhere").wantSentence(t, exitFailed, "--addr", "nowhere")
+	call(t, nil, "serve", "--addr", "nowhere").wantSentence(t, exitUsage, "--addr", "nowhere")
 }
 
 func TestClientsThatAreConnectedDoNotDelayTheStop(t *testing.T) {
