@@ -13,7 +13,8 @@ import (
 // Recovery are the choices of connection state recovery: what a client gets back that has lost its connection. All
 // nodes of a namespace must have it, or none (case 26 of docs/guarantees.md).
 type Recovery struct {
-	// Window is how long a client may be away, the same on all nodes. Default: no recovery.
+	// Window is how long a client may be away. Default: no recovery. It must be the same on all nodes: for how long the
+	// store remembers that a session has ended follows from it.
 	Window time.Duration
 	// HistoryBytes is about how much memory the last broadcasts and room operations may take, for all namespaces
 	// together, so that clients which come back need not be read for from the log; and as much again may be taken, for

@@ -69,7 +69,7 @@ func (s *settings) flags() *flag.FlagSet {
 	f.StringVar(&s.forwardSecret, "forward-secret", "", "a `secret` of all nodes, of 32 characters or more: requests that a balancer has sent to the wrong node are passed on to the right one, so that it need not be sticky; needs --advertise; further ones behind commas are accepted from others, for the time in which it is changed")
 	f.DurationVar(&s.heartbeat, "heartbeat-interval", 5*time.Second, "the pause between two heartbeats to the other nodes")
 	f.DurationVar(&s.heartbeatLimit, "heartbeat-timeout", 10*time.Second, "the silence after which another node counts as lost")
-	f.DurationVar(&s.recovery, "recovery", 2*time.Minute, "for how long a client that has lost its connection can come back into its rooms and get what it has missed, or 0 for not at all; on or off in all nodes")
+	f.DurationVar(&s.recovery, "recovery", 2*time.Minute, "for how long a client that has lost its connection can come back into its rooms and get what it has missed, or 0 for not at all; the same on all nodes")
 	f.BoolVar(&s.diagnostics, "diagnostics", true, "whether the node answers what other nodes and tools ask of it, and remembers its last ten minutes")
 	f.Float64Var(&s.traceRecent, "trace-recent", 50, "the `number` of new traces a second whose spans are remembered at the most, for roombus trace and the console: 0 for none, -1 for all")
 	f.StringVar(&s.consoleUser, "console-user", "", "the `user` of the console at /console/, which is there only if this and a password are given")
