@@ -109,25 +109,24 @@ func (s *Socket) refuse(ctx context.Context, err error) {
 	s.write(connectErrorFrame(s.ns.name, err))
 }
 
-// handle calls the handlers of an event and acknowledges it if the client wants that.
-func (s *Socket) handle(p parser.Packet) {
-	event := p.Event()
+// handle calls the handlers of an event and, if the client wants that, acknowledges it under the id.
+func (s *Socket) handle(event domain.Packet, id uint64, acked bool) {
 	ctx, end := s.begin(s.ctx, domain.ClientEvent, event)
 	var o handlers.Outcome
 	defer func() { end(o.Err) }()
 	for _, handle := range s.ns.reg.anyEvent.All() {
 		s.failed(ctx, event.Event(), handlers.Guarded(func() error { handle(ctx, s, event); return nil }))
 	}
-	o = s.answer(ctx, event, p.HasID)
-	if !p.HasID {
+	o = s.answer(ctx, event, acked)
+	if !acked {
 		return
 	}
-	f, err := ackFrame(s.ns.name, p.ID, o.Answer(publicText))
+	answer, err := o.Ack(publicText)
 	if err != nil {
 		s.failed(ctx, event.Event(), err)
-		f, _ = ackFrame(s.ns.name, p.ID, Args{handlers.ErrorValue(handlers.InternalError)}) // has no part that could fail
+		answer = handlers.ErrorAnswer(handlers.InternalError)
 	}
-	s.acknowledge(f, !s.jobs.More()) // what waits may be answered in the same write
+	s.acknowledge(ackFrame(s.ns.name, id, answer), !s.jobs.More()) // what waits may be answered in the same write
 }
 
 // answer asks the middleware and calls the handlers of an event. Errors that are for the client alone are told to it, if
@@ -217,9 +216,10 @@ func (s *Socket) receive(p parser.Packet) (work func()) {
 			o.Received(s, p.Event())
 		}
 		config := &s.ns.server.config
+		event, id, acked := p.Event(), p.ID, p.HasID // and not p, which is too large for the job to have its own
 		work, _ = s.jobs.Enqueue(
 			&s.ns.server.running, handlers.Bounds{Jobs: config.HandlerQueue, Bytes: config.HandlerQueueBytes},
-			s.conn.engine.Done(), handlers.Job{Do: func() { s.handle(p) }, Bytes: p.Payload.Size()},
+			s.conn.engine.Done(), handlers.Job{Do: func() { s.handle(event, id, acked) }, Bytes: p.Payload.Size()},
 		)
 		return work
 	}

@@ -184,12 +184,9 @@ func (e edge) ServerSideEmit(ctx context.Context, namespace string, p domain.Pac
 }
 
 // serverAnswer is the one value that a node answers with: of several the first counts, as in Node.js.
-func serverAnswer(args Args) domain.Value {
-	if len(args) == 0 {
-		return domain.Value{}
-	}
-	if v, ok := args[0].(domain.Value); ok { // replied and errorValue have encoded it
-		return v
+func serverAnswer(answer domain.Value) domain.Value {
+	for first := range domain.Elements(answer.JSON()) {
+		return answer.Part(first)
 	}
 	return domain.Value{}
 }

@@ -1,8 +1,6 @@
 package socketio
 
 import (
-	"fmt"
-
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/adapters/socketio/parser"
 	"github.com/roombus/roombus/domain"
@@ -11,7 +9,11 @@ import (
 
 // newFrame encodes a packet once, for any number of connections.
 func newFrame(p parser.Packet) *engineio.Frame {
-	text := make([]byte, 0, len(p.Namespace)+len(p.Payload.JSON())+32)
+	var room [256]byte // NewFrame copies the text, so that it need not be on the heap
+	text := room[:0]
+	if size := len(p.Namespace) + len(p.Payload.JSON()) + 32; size > len(room) {
+		text = make([]byte, 0, size)
+	}
 	return engineio.NewFrame(parser.AppendText(text, p), p.Payload.Attachments()...)
 }
 
@@ -28,16 +30,9 @@ func eventFrame(namespace string, p domain.Packet, id *uint64, compress domain.C
 	return frame
 }
 
-// ackFrame acknowledges a client's event.
-func ackFrame(namespace string, id uint64, args Args) (*engineio.Frame, error) {
-	array, err := payload.MarshalArgs(args...)
-	if err != nil {
-		return nil, err
-	}
-	if n := len(array.Attachments()); n > domain.MaxAttachments {
-		return nil, fmt.Errorf("the ack has %d attachments, but clients take at most %d", n, domain.MaxAttachments)
-	}
-	return newFrame(parser.Packet{Type: parser.Ack, Namespace: namespace, ID: id, HasID: true, Payload: array}), nil
+// ackFrame acknowledges a client's event with the array of an answer.
+func ackFrame(namespace string, id uint64, answer domain.Value) *engineio.Frame {
+	return newFrame(parser.Packet{Type: parser.Ack, Namespace: namespace, ID: id, HasID: true, Payload: answer})
 }
 
 // connectFrame tells a client that it is connected, and under which ids; the private one is empty when it cannot be

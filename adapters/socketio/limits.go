@@ -166,9 +166,7 @@ func (s *Socket) limited(p parser.Packet) bool {
 	case closes:
 		s.conn.close(ReasonForcedServerClose, ErrRateLimited)
 	case p.HasID:
-		if f, err := ackFrame(s.ns.name, p.ID, Args{handlers.ErrorValue(publicText(ErrRateLimited))}); err == nil {
-			s.acknowledge(f, false)
-		}
+		s.acknowledge(ackFrame(s.ns.name, p.ID, handlers.ErrorAnswer(publicText(ErrRateLimited))), false)
 	}
 	return true
 }

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"fmt"
+
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/internal/payload"
 )
@@ -11,10 +13,11 @@ import (
 //	socketio.OnAck(io, "position", func(…) (socketio.Args, error) { return socketio.Args{x, y}, nil })
 type Args []any
 
-// Reply is what a function has to say, encoded; Given is false for one that replies nothing.
+// Reply is what a function has to say: the array of its arguments, the zero Value for none. Given is false for one that
+// replies nothing.
 type Reply struct {
-	Args  Args
-	Given bool
+	Payload domain.Value
+	Given   bool
 }
 
 // replied encodes what a function has returned.
@@ -22,20 +25,16 @@ func replied[R any](r R, err error) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	if several, ok := any(r).(Args); ok {
-		encoded := make(Args, len(several))
-		for i, arg := range several {
-			if encoded[i], err = payload.Marshal(arg); err != nil {
-				return Reply{}, err
-			}
+	args, several := any(r).(Args)
+	if !several {
+		one := any(r)
+		if v, ok := one.(domain.Value); ok && v.IsZero() {
+			return Reply{Given: true}, nil
 		}
-		return Reply{Args: encoded, Given: true}, nil
+		args = Args{one}
 	}
-	v, err := payload.Marshal(r)
-	if err != nil || v.IsZero() {
-		return Reply{Given: true}, err
-	}
-	return Reply{Args: Args{v}, Given: true}, nil
+	array, err := payload.MarshalArgs(args...)
+	return Reply{Payload: array, Given: true}, err
 }
 
 // arguments decodes the arguments of an event.
@@ -118,13 +117,25 @@ func (o *Outcome) Add(r Reply, err error) {
 	}
 }
 
-// Answer is what goes back to who has asked: encoded values, or none. Of an error it has the text that the function
-// returns for it.
-func (o *Outcome) Answer(text func(error) string) Args {
+// Answer is what goes back to who has asked: the array of the arguments, or of the text that the function returns for an
+// error. The zero Value is for no arguments.
+func (o *Outcome) Answer(text func(error) string) domain.Value {
 	if o.Err != nil {
-		return Args{ErrorValue(text(o.Err))}
+		return ErrorAnswer(text(o.Err))
 	}
-	return o.Reply.Args
+	return o.Reply.Payload
+}
+
+// Ack is the Answer as the payload of an acknowledgement. The error says that it cannot be one.
+func (o *Outcome) Ack(text func(error) string) (domain.Value, error) {
+	answer := o.Answer(text)
+	if answer.IsZero() {
+		return payload.MarshalArgs()
+	}
+	if n := len(answer.Attachments()); n > domain.MaxAttachments {
+		return domain.Value{}, fmt.Errorf("the answer has %d binaries, but Socket.IO takes at most %d", n, domain.MaxAttachments)
+	}
+	return answer, nil
 }
 
 // Decode decodes an answer; one without a value decodes to the zero R.

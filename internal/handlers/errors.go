@@ -75,10 +75,10 @@ func PublicText(err error) string {
 	return InternalError
 }
 
-// ErrorValue is {"error": text}.
-func ErrorValue(text string) domain.Value {
-	v, _ := payload.Marshal(struct {
+// ErrorAnswer is [{"error": text}].
+func ErrorAnswer(text string) domain.Value {
+	array, _ := payload.MarshalArgs(struct {
 		Error string `json:"error"`
 	}{text}) // a string can always be marshalled
-	return v
+	return array
 }

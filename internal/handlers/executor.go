@@ -11,8 +11,10 @@ type Executor struct {
 	// Fair is who lets others have their turn when there are many jobs; nil for nobody. It is called after [Turn].
 	Fair interface{ Yield(worked time.Duration) }
 
-	mu      sync.Mutex
-	queue   []Job
+	mu    sync.Mutex
+	queue []Job
+	// one is where the queue begins: most of the time one job is all there is.
+	one     [1]Job
 	bytes   int // of what the jobs in the queue are for
 	running bool
 	closed  bool
@@ -129,6 +131,9 @@ func (x *Executor) Finish(running *sync.WaitGroup, last func()) {
 
 // push queues a job and returns what is to be called if nobody is at work. mu is held.
 func (x *Executor) push(running *sync.WaitGroup, j Job) (work func()) {
+	if len(x.queue) == 0 {
+		x.queue = x.one[:0]
+	}
 	x.queue = append(x.queue, j)
 	x.bytes += j.Bytes
 	if x.running {
@@ -161,7 +166,8 @@ func (x *Executor) work(running *sync.WaitGroup) {
 			go x.doing()
 		}
 	}()
-	from, done := time.Now(), 0
+	var from time.Time // zero while nothing has waited: most of the time one job is all there is
+	done := 0
 	for {
 		j, ok := x.next()
 		if !ok {
@@ -171,6 +177,10 @@ func (x *Executor) work(running *sync.WaitGroup) {
 		j.Do()
 		done++
 		if x.Fair == nil || !x.More() {
+			continue
+		}
+		if from.IsZero() {
+			from, done = time.Now(), 0
 			continue
 		}
 		if worked := time.Since(from); worked > Turn {

@@ -31,7 +31,7 @@ func Marshal(v any) (domain.Value, error) {
 	if value, ok := v.(domain.Value); ok {
 		return value, nil
 	}
-	var b builder
+	b := builder{json: make([]byte, 0, usualSize)}
 	if err := b.add(v, 0); err != nil {
 		return domain.Value{}, fmt.Errorf("encode %T: %w", v, err)
 	}
@@ -64,9 +64,12 @@ func MarshalServerEvent(event string, args ...any) (domain.Packet, error) {
 
 // MarshalArgs makes the array of arguments that is the payload of an acknowledgement.
 func MarshalArgs(args ...any) (domain.Value, error) {
-	b := builder{json: []byte{'['}}
+	b := builder{json: append(make([]byte, 0, usualSize), '[')}
 	return b.array(args)
 }
+
+// usualSize is the room, in bytes, that is made for what may be short: nearly all answers are.
+const usualSize = 64
 
 func marshalArray(event string, args []any) (domain.Value, error) {
 	b := builder{json: append(make([]byte, 0, 128), '[')}

@@ -28,6 +28,11 @@ func Unmarshal(v domain.Value, into any) error {
 	case *domain.Value:
 		*p = v
 		return nil
+	case *string:
+		if text, ok := v.Text(); ok && p != nil {
+			*p = text
+			return nil
+		}
 	case *any:
 		if *p == nil {
 			*p = tree(v.Attachments(), v.JSON())

@@ -99,7 +99,7 @@ func TestAcksToTheServer(t *testing.T) {
 		{"fail", nil, `{"error":"internal error"}`, "a secret"},
 		{"refuse", nil, `{"error":"not today"}`, ""},
 		{"panic", nil, `{"error":"internal error"}`, "panic: at the disco"},
-		{"many", nil, `{"error":"internal error"}`, "the answer has 11 binaries, but servers take at most 10"},
+		{"many", nil, `{"error":"internal error"}`, "the answer has 11 binaries, but Socket.IO takes at most 10"},
 		{
 			"double", []any{"x"}, `{"error":"event \"double\": argument 1: expected number, found string"}`,
 			`event "double": argument 1: expected number, found string`,

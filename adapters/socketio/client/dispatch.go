@@ -3,12 +3,9 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/roombus/roombus/adapters/socketio/parser"
-	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/internal/handlers"
-	"github.com/roombus/roombus/internal/payload"
 )
 
 // What happens on a socket's executor: the handlers of the application.
@@ -37,17 +34,16 @@ func (s *Socket) handle(p parser.Packet, session uint64) {
 	if len(called) == 0 || !p.HasID {
 		return
 	}
-	s.report(name, s.acknowledge(ctx, p.ID, o.Answer(handlers.PublicText), session))
+	s.report(name, s.acknowledge(ctx, p.ID, &o, session))
 }
 
 // acknowledge answers an event of a session. When that is over nobody waits for the answer.
-func (s *Socket) acknowledge(ctx context.Context, id uint64, args Args, session uint64) error {
-	answer := parser.Packet{Type: parser.Ack, Namespace: s.namespace, ID: id, HasID: true}
-	var err error
-	if answer.Payload, err = ackPayload(args); err != nil {
-		answer.Payload, _ = ackPayload(Args{handlers.ErrorValue(handlers.PublicText(err))}) // has no part that could fail
+func (s *Socket) acknowledge(ctx context.Context, id uint64, o *handlers.Outcome, session uint64) error {
+	array, err := o.Ack(handlers.PublicText)
+	if err != nil {
+		array = handlers.ErrorAnswer(handlers.PublicText(err))
 	}
-	m := encode(answer)
+	m := encode(parser.Packet{Type: parser.Ack, Namespace: s.namespace, ID: id, HasID: true, Payload: array})
 	for {
 		room, sendErr := s.offerAnswer(m, session)
 		if sendErr != nil {
@@ -62,15 +58,6 @@ func (s *Socket) acknowledge(ctx context.Context, id uint64, args Args, session 
 			return err
 		}
 	}
-}
-
-// ackPayload is the array of an answer.
-func ackPayload(args Args) (domain.Value, error) {
-	array, err := payload.MarshalArgs(args...)
-	if n := len(array.Attachments()); err == nil && n > domain.MaxAttachments {
-		err = fmt.Errorf("the answer has %d binaries, but servers take at most %d", n, domain.MaxAttachments)
-	}
-	return array, err
 }
 
 // offerAnswer hands over an answer, or returns what to wait for.

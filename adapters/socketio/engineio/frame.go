@@ -33,8 +33,10 @@ const (
 type Frame struct {
 	// wire is the WebSocket form: whole unmasked frames with their headers.
 	wire []byte
-	// parts are the packets inside wire, for the polling form.
+	// parts are the packets inside wire, for the polling form. Where there is one, it
+	// is only.
 	parts []part
+	only  [1]part
 	// packets is how many of them have data, and data how many bytes that is.
 	packets, data int
 
@@ -63,7 +65,10 @@ func NewFrame(text []byte, attachments ...[]byte) *Frame {
 	for _, a := range attachments {
 		size += maxServerHeader + len(a)
 	}
-	f := &Frame{wire: make([]byte, 0, size), parts: make([]part, 0, 1+len(attachments))}
+	f := &Frame{wire: make([]byte, 0, size)}
+	if f.parts = f.only[:0]; len(attachments) > 0 {
+		f.parts = make([]part, 0, 1+len(attachments))
+	}
 	f.text(packetMessage, text)
 	for _, a := range attachments {
 		f.binary(a)
