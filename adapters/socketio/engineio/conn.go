@@ -41,10 +41,12 @@ type Conn struct {
 	// What waits to be sent. bytes and packets include what a writer has taken
 	// and not yet written. queued and taken count frames from the beginning;
 	// the heartbeat learns from them whether its ping went out.
-	queue         *batch
-	bytes         int
-	packets       int
-	queued, taken uint64
+	queue   *batch
+	bytes   int
+	packets int
+	// queued is written under mu.
+	queued atomic.Uint64
+	taken  uint64
 	// written is closed when a batch was written. It is nil when nobody waits
 	// for that.
 	written chan struct{}
@@ -259,7 +261,7 @@ func (c *Conn) enqueue(f *Frame) {
 	c.queue.add(f)
 	c.bytes += f.Len()
 	c.packets++
-	c.queued++
+	c.queued.Add(1)
 }
 
 // flush gives what is queued to whoever can send it now. mu is held.

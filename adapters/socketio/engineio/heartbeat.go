@@ -82,7 +82,7 @@ func (c *Conn) beat() {
 		h.awaiting, h.extended = true, false
 		c.heard.Store(false)
 		c.push(pingPacket)
-		h.ping, h.sent = c.queued, time.Since(began)
+		h.ping, h.sent = c.queued.Load(), time.Since(began)
 	case busy != 0 && h.suspend(busy):
 		// The pong may stand in the network behind messages that nobody reads
 		// while the receiver is at work: that is not the client's fault.

@@ -82,7 +82,8 @@ func echo(c *Conn, data []byte, binary bool) {
 	_ = c.Send(f)
 }
 
-// host is a Server behind net/http on connections in memory.
+// host is a Server behind net/http on connections in memory, or over TCP in the
+// subtests of TestOverTCP.
 type host struct {
 	*recorder
 	t        *testing.T
@@ -101,7 +102,11 @@ func newHost(t *testing.T, cfg Config, r *recorder, settings ...func(*http.Serve
 	if err != nil {
 		t.Fatalf("NewServer: %v", err)
 	}
-	listener := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+	pipe := net.Pipe
+	if strings.HasPrefix(t.Name(), "TestOverTCP/") {
+		pipe = func() (near, far net.Conn) { return tcpPipe(t) }
+	}
+	listener := &pipeListener{pipe: pipe, conns: make(chan net.Conn), done: make(chan struct{})}
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return listener.dial() }}
 	h := &host{recorder: r, t: t, server: server, listener: listener, client: &http.Client{Transport: transport}}
 	httpServer := &http.Server{Handler: server, ReadHeaderTimeout: time.Minute}
@@ -130,8 +135,26 @@ func newHost(t *testing.T, cfg Config, r *recorder, settings ...func(*http.Serve
 	return h
 }
 
-// pipeListener accepts connections in memory.
+// tcpPipe is net.Pipe over TCP.
+func tcpPipe(t *testing.T) (near, far net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if near, err = net.Dial("tcp", listener.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if far, err = listener.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return near, far
+}
+
+// pipeListener accepts connections that it makes itself.
 type pipeListener struct {
+	pipe  func() (near, far net.Conn)
 	conns chan net.Conn
 	once  sync.Once
 	done  chan struct{}
@@ -154,7 +177,7 @@ func (l *pipeListener) Close() error {
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "pipe"} }
 
 func (l *pipeListener) dial() (net.Conn, error) {
-	near, far := net.Pipe()
+	near, far := l.pipe()
 	select {
 	case l.conns <- far:
 		return near, nil

@@ -20,6 +20,8 @@ type socket struct {
 	reader *frameReader
 	// raw is nil where writing cannot be tried without waiting.
 	raw syscall.RawConn
+	// watch is in use where raw is not nil.
+	watch watch
 
 	// last is the close frame's payload that the writer sends when nothing is
 	// queued any more; closing says that it shall, sent that it did or cannot.
@@ -119,6 +121,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request) {
 func (c *Conn) attach(socket *socket) {
 	c.socket = socket
 	c.readFunc, c.writeFunc = c.read, c.write
+	socket.watch.ready = c.ready
 	if c.closed.Load() {
 		socket.closeWith(closeCode(c.reason, c.err), c.server.config.CloseTimeout)
 		c.lastWords()
@@ -138,11 +141,15 @@ func (c *Conn) startReader() {
 }
 
 // read is the reader: it waits for the client, leaves what has come to the crew,
-// and ends. A goroutine that has called a receiver has a stack of 4 kB or more,
+// and ends; or it stays, see watch. A goroutine that has called a receiver has a stack of 4 kB or more,
 // which the runtime does not make smaller again; one that waits has 2 kB, because
 // the wait is called from here, where the stack is shallow. BenchmarkIdle and
 // BenchmarkEcho have the figures.
 func (c *Conn) read() {
+	if c.socket.raw != nil {
+		c.watch()
+		return
+	}
 	if err := c.socket.reader.wait(); err != nil {
 		c.endRead(c.socket, err)
 		c.server.running.Done()
@@ -167,21 +174,26 @@ func (c *Conn) turn() (more bool) {
 		from = time.Now()
 	}
 	socket.most = 0
+	sent, last := c.queued.Load(), false
 	work, err := c.receive(socket)
 	switch {
 	case err != nil:
 		c.endRead(socket, err)
-		c.server.running.Done()
+		c.readNoMore()
 	case work != nil && socket.reader.more():
 		c.server.crew.do(c)
 	default:
 		c.pause(from)
 		if more = socket.reader.more(); !more {
-			go c.readFunc()
+			last = socket.watch.stays
+			c.readOn()
 		}
 	}
 	if work != nil {
 		work()
+	}
+	if last {
+		c.glance(sent)
 	}
 	return more
 }

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -108,6 +109,33 @@ func (r *frameReader) wait() error {
 		return nil // an error that came with bytes comes again at the next read
 	}
 	return err
+}
+
+// whole says whether what was read is whole messages and control frames, as far as
+// a glance at their lengths tells: then next does not read the source for them.
+func (r *frameReader) whole() bool {
+	b := r.buf[r.from:r.to]
+	for len(b) > 0 && r.op == 0 {
+		const fin, masked = 0x80, 0x80
+		if len(b) < ws.MinHeaderSize || b[0]&fin == 0 || b[1]&masked == 0 {
+			return false
+		}
+		length, header := int(b[1]&^masked), ws.MinHeaderSize
+		switch {
+		case length == 127:
+			return false
+		case length == 126 && len(b) < header+2:
+			return false
+		case length == 126:
+			length, header = int(binary.BigEndian.Uint16(b[2:])), header+2
+		}
+		const mask = 4
+		if len(b) < header+mask+length {
+			return false
+		}
+		b = b[header+mask+length:]
+	}
+	return r.op == 0
 }
 
 // more says whether something was read that next has not looked at. If not, the
