@@ -32,8 +32,9 @@ func answerIn(ctx context.Context) (*answer, bool) {
 // counts makes the answer's span, from its receipt until now.
 func (a *answer) counts(ctx context.Context) {
 	_, span := a.spans.received(ctx, a.message, a.since)
-	if a.at != "" && span.IsRecording() {
-		span.SetAttributes(messageID(a.at))
+	if a.at == "" {
+		a.spans.end(span, a.message)
+		return
 	}
-	span.End()
+	a.spans.end(span, a.message, messageID(a.at))
 }

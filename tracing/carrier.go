@@ -57,19 +57,37 @@ func (c *copier) Keys() []string {
 	return carrier(c.original).Keys()
 }
 
+// extract puts the context in headers into ctx, as the propagator does.
+func (t *Tracer) extract(ctx context.Context, h domain.Headers) context.Context {
+	if t.unrecorded != nil && h[tracestate] == "" && h[baggageField] == "" {
+		if sc := decodeTraceparent(h[traceparent]); sc.IsValid() {
+			return trace.ContextWithRemoteSpanContext(ctx, sc)
+		}
+	}
+	return t.propagator.Extract(ctx, carrier(h))
+}
+
 // withContext is m, or a copy of it with the context of ctx in its headers: that of the sending's span, or where there is
 // none that above it. What is not recorded and belongs to no trace that anybody knows has nothing to say; numbered says
 // that its receivers see by its number that it is of a node that would say it otherwise.
 func (t *Tracer) withContext(
-	ctx context.Context, m *domain.Message, span trace.Span, above trace.SpanContext, numbered bool,
+	ctx context.Context, m *domain.Message, span, above trace.Span, numbered bool,
 ) *domain.Message {
-	if t.unrecorded == nil || baggage.FromContext(ctx).Len() > 0 {
+	switch {
+	case t.unrecorded == nil || baggage.FromContext(ctx).Len() > 0:
 		c := copier{original: m.Headers}
 		t.propagator.Inject(ctx, &c)
 		return withHeaders(m, c.changed)
+	case numbered && span == nobody && above == nobody: // most messages, where few are recorded
+		return m
+	default:
+		return t.withHeadersOf(m, span.SpanContext(), above.SpanContext(), numbered)
 	}
+}
+
+// withHeadersOf does for withContext what is not done at a glance.
+func (t *Tracer) withHeadersOf(m *domain.Message, sc, above trace.SpanContext, numbered bool) *domain.Message {
 	known := above.IsValid() && above.TraceID() != t.none.TraceID()
-	sc := span.SpanContext()
 	if !sc.IsValid() {
 		sc = above
 	}
@@ -110,6 +128,9 @@ const (
 	flagsUnrecorded   = "-00"
 )
 
+// baggageField is the field of W3C Baggage.
+const baggageField = "baggage"
+
 func encodeTraceparent(sc trace.SpanContext) string {
 	var text [traceparentLength]byte
 	id, span := sc.TraceID(), sc.SpanID()
@@ -122,6 +143,31 @@ func encodeTraceparent(sc trace.SpanContext) string {
 		text[54] = '1'
 	}
 	return string(text[:])
+}
+
+// decodeTraceparent reads what encodeTraceparent writes. What it does not know gives no valid context, which does not mean
+// that there is none.
+func decodeTraceparent(text string) trace.SpanContext {
+	if len(text) != traceparentLength || !strings.HasPrefix(text, traceparentBegins) || text[35] != '-' || text[52:54] != "-0" {
+		return trace.SpanContext{}
+	}
+	id, err := trace.TraceIDFromHex(text[3:35])
+	if err != nil {
+		return trace.SpanContext{}
+	}
+	span, err := trace.SpanIDFromHex(text[36:52])
+	if err != nil {
+		return trace.SpanContext{}
+	}
+	config := trace.SpanContextConfig{TraceID: id, SpanID: span}
+	switch text[54] {
+	case '0':
+	case '1':
+		config.TraceFlags = trace.FlagsSampled
+	default:
+		return trace.SpanContext{}
+	}
+	return trace.NewSpanContext(config)
 }
 
 // noContext is a context of no trace, which is not recorded.

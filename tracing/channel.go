@@ -41,13 +41,16 @@ func (c *tracedChannel) Send(ctx context.Context, to domain.NodeID, m *domain.Me
 	if !isTraced(m.Kind()) {
 		return c.Channel.Send(ctx, to, m)
 	}
-	above := trace.SpanContextFromContext(ctx)
-	ctx, span := c.send.sending(ctx, m, above)
-	defer span.End()
+	above := trace.SpanFromContext(ctx)
+	if c.send.leavesOut(above) {
+		return c.Channel.Send(ctx, to, c.tracer.withContext(ctx, m, nobody, above, false))
+	}
+	ctx, span := c.send.begin(ctx, m)
 	err := c.Channel.Send(ctx, to, c.tracer.withContext(ctx, m, span, above, false))
 	if err != nil {
 		fail(span, err)
 	}
+	c.send.end(span, m)
 	return err
 }
 
@@ -75,7 +78,7 @@ func (l *tracedListener) HandleMessage(ctx context.Context, m *domain.Message) {
 		l.inner.HandleMessage(l.process.answered(ctx, m, ""), m)
 	default:
 		ctx, span := l.process.received(ctx, m, time.Time{})
-		defer span.End()
+		defer l.process.end(span, m)
 		l.inner.HandleMessage(ctx, m)
 	}
 }

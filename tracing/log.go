@@ -43,15 +43,17 @@ func (l *tracedLog) Append(ctx context.Context, m *domain.Message) (domain.Offse
 	if !isTraced(m.Kind()) {
 		return l.Log.Append(ctx, m)
 	}
-	above := trace.SpanContextFromContext(ctx)
-	ctx, span := l.send.sending(ctx, m, above)
-	defer span.End()
+	above := trace.SpanFromContext(ctx)
+	if l.send.leavesOut(above) {
+		return l.Log.Append(ctx, l.tracer.withContext(ctx, m, nobody, above, true))
+	}
+	ctx, span := l.send.begin(ctx, m)
 	at, err := l.Log.Append(ctx, l.tracer.withContext(ctx, m, span, above, true))
-	switch {
-	case err != nil:
+	if err != nil {
 		fail(span, err)
-	case span.IsRecording():
-		span.SetAttributes(messageID(at))
+		l.send.end(span, m)
+	} else {
+		l.send.end(span, m, messageID(at))
 	}
 	return at, err
 }
@@ -94,10 +96,15 @@ func (r *tracedReader) HandleEntry(ctx context.Context, e *domain.Entry) {
 		r.LogHandler.HandleEntry(r.unrecorded(ctx), e)
 	default:
 		ctx, span := r.process.received(ctx, &e.Message, time.Time{})
-		defer span.End()
-		if span.IsRecording() {
-			span.SetAttributes(messageID(e.Offset), streamKey.String(e.Stream))
+		if !span.IsRecording() {
+			r.LogHandler.HandleEntry(ctx, e)
+			span.End()
+			return
 		}
-		r.LogHandler.HandleEntry(ctx, e)
+		to := &processed{span: span}
+		defer func() {
+			r.process.end(span, &e.Message, messageID(e.Offset), streamKey.String(e.Stream), to.sockets)
+		}()
+		r.LogHandler.HandleEntry(context.WithValue(ctx, processedKey{}, to), e)
 	}
 }

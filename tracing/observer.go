@@ -44,7 +44,14 @@ func (o *observer) BeginRequest(ctx context.Context, r domain.RequestBegun) cont
 
 // Observe puts e into the trace.
 func (o *observer) Observe(ctx context.Context, e domain.Event) {
-	o.record(ctx, e)
+	switch e := e.(type) {
+	case *domain.Delivered:
+		reached(ctx, e.Sockets)
+	case *domain.Applied:
+		reached(ctx, e.Sockets)
+	default: // what comes less often than every message
+		o.record(ctx, e)
+	}
 	if o.next != nil {
 		o.next.Observe(ctx, e)
 	}
@@ -52,10 +59,6 @@ func (o *observer) Observe(ctx context.Context, e domain.Event) {
 
 func (o *observer) record(ctx context.Context, e domain.Event) {
 	switch e := e.(type) {
-	case *domain.Delivered:
-		reached(ctx, e.Sockets)
-	case *domain.Applied:
-		reached(ctx, e.Sockets)
 	case *domain.Answered:
 		o.answered(ctx, e)
 	case *domain.RequestDone:
@@ -97,11 +100,26 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 	}
 }
 
+// processed is what is found out about an entry while its span goes on.
+type processed struct {
+	span    trace.Span
+	sockets attribute.KeyValue
+}
+
+type processedKey struct{}
+
 // reached notes on the span of a message to how many sockets it went.
 func reached(ctx context.Context, sockets int) {
-	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		span.SetAttributes(socketsKey.Int(sockets))
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
 	}
+	count := socketsKey.Int(sockets)
+	if entry, ok := ctx.Value(processedKey{}).(*processed); ok && entry.span == span {
+		entry.sockets = count
+		return
+	}
+	span.SetAttributes(count)
 }
 
 // answered makes the span of an answer that came over a lane, and an event on the request's.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -171,41 +172,65 @@ func (t *Tracer) spans(o operation, l lane) *spans {
 	return s
 }
 
-// begin begins the span of a message. The sampler knows its name and its kind; the attributes are set when it has decided
-// to record it. Further options must not be kept by the caller.
+// begin begins the span of a message. The sampler knows its name and its kind. Further options must not be kept by the
+// caller.
 func (s *spans) begin(ctx context.Context, m *domain.Message, more ...trace.SpanStartOption) (context.Context, trace.Span) {
-	kind := m.Kind()
 	options := s.start
 	if len(more) > 0 {
 		options = append(slices.Clip(options), more...)
 	}
-	ctx, span := s.tracer.tracer.Start(ctx, s.names[kind], options...)
-	if span.IsRecording() {
-		span.SetAttributes(s.attributes[kind]...)
-		span.SetAttributes(destination(m.Namespace), senderKey.String(string(m.Node)))
-		if id := m.Request(); id != "" {
-			span.SetAttributes(conversation(id))
-		}
-		if s.tracer.details {
-			span.SetAttributes(detailsOf(m.Body)...)
-		}
-	}
-	return ctx, span
+	return s.tracer.tracer.Start(ctx, s.names[m.Kind()], options...) //nolint:spancheck // the caller calls end
 }
 
-// sending begins the span of a message that is sent. Under a span that is not recorded there is none: its context goes
-// on with the message.
-func (s *spans) sending(ctx context.Context, m *domain.Message, above trace.SpanContext) (context.Context, trace.Span) {
-	if above.IsValid() && !above.IsSampled() || !above.IsValid() && !s.tracer.begins() {
-		return ctx, nobody
+// end ends the span of a message. Its attributes are set here, when all are known: at each call that sets some the SDK
+// makes room for them anew. Of more, zero ones are none.
+func (s *spans) end(span trace.Span, m *domain.Message, more ...attribute.KeyValue) {
+	if span.IsRecording() {
+		all, ok := attributeLists.Get().(*attributeList)
+		if !ok {
+			all = new(attributeList)
+		}
+		list := all[:0]
+		list = append(list, s.attributes[m.Kind()]...)
+		list = append(list, destination(m.Namespace), senderKey.String(string(m.Node)))
+		if id := m.Request(); id != "" {
+			list = append(list, conversation(id))
+		}
+		for _, a := range more {
+			if a.Valid() {
+				list = append(list, a)
+			}
+		}
+		if s.tracer.details {
+			list = append(list, detailsOf(m.Body)...)
+		}
+		span.SetAttributes(list...) // copies them
+		clear(list)
+		attributeLists.Put(all)
 	}
-	return s.begin(ctx, m)
+	span.End()
+}
+
+// attributeList has room for the attributes of nearly all spans.
+type attributeList [16]attribute.KeyValue
+
+var attributeLists sync.Pool // of *attributeList
+
+// leavesOut decides whether what is sent is not recorded, and has no span: because what stands above it is not, or
+// because no trace begins with it. The context above, if any, goes on with the message.
+func (s *spans) leavesOut(above trace.Span) bool {
+	if above != nobody {
+		if context := above.SpanContext(); context.IsValid() {
+			return !context.IsSampled()
+		}
+	}
+	return !s.tracer.begins()
 }
 
 // begins decides whether a trace that could begin here does.
 func (t *Tracer) begins() bool { return t.share == 0 || rand.Float64() < t.share }
 
-// nobody is a span that is none.
+// nobody is a span that is none: what a context has in which there is no span.
 var nobody = trace.SpanFromContext(context.Background())
 
 // received begins the span of a message that was received, at the given time (zero: now). ctx is the receiver's own.
@@ -215,7 +240,7 @@ func (s *spans) received(ctx context.Context, m *domain.Message, at time.Time) (
 	if t.relation == Parent && t.isSilent(m) {
 		return trace.ContextWithSpanContext(ctx, t.none), nobody
 	}
-	ctx = t.propagator.Extract(ctx, carrier(m.Headers))
+	ctx = t.extract(ctx, m.Headers)
 	sender := trace.SpanContextFromContext(ctx)
 	switch {
 	case t.relation == Parent && sender.IsValid() && !sender.IsSampled() && t.unrecorded != nil:
@@ -246,7 +271,7 @@ func (s *spans) skips(m *domain.Message) bool {
 // isSilent reports whether a message says by having no context that its sender has not recorded it: a node of ours, whose
 // messages are numbered. Node.js servers have none, and never say anything of traces.
 func (t *Tracer) isSilent(m *domain.Message) bool {
-	return t.unrecorded != nil && m.Publisher != "" && m.Headers[traceparent] == ""
+	return t.unrecorded != nil && m.Publisher != "" && (len(m.Headers) == 0 || m.Headers[traceparent] == "")
 }
 
 // leadsOn reports whether a message can have others follow, which need its context: an answer, or what the application
