@@ -12,6 +12,7 @@ import (
 	"github.com/roombus/roombus/metrics"
 	"github.com/roombus/roombus/ports"
 	"github.com/roombus/roombus/tracing"
+	"github.com/roombus/roombus/tracing/batch"
 )
 
 // decorators are what stands around a node's ports: a tracer, or meters.
@@ -53,7 +54,7 @@ func spansOff() (decorators, error) {
 func spansSampled(part float64) decoration {
 	return func() (decorators, error) {
 		return tracing.New(tracing.Config{Node: "bench", TracerProvider: sdktrace.NewTracerProvider(
-			sdktrace.WithBatcher(discard{}), sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(part))),
+			sdktrace.WithSpanProcessor(batch.NewProcessor(discard{})), sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(part))),
 		)})
 	}
 }
@@ -62,7 +63,7 @@ func spansSampled(part float64) decoration {
 func spansShared(part float64) decoration {
 	return func() (decorators, error) {
 		return tracing.New(tracing.Config{
-			Node: "bench", Share: part, TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithBatcher(discard{})),
+			Node: "bench", Share: part, TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(batch.NewProcessor(discard{}))),
 		})
 	}
 }

@@ -12,6 +12,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/roombus/roombus/tracing/batch"
 )
 
 // traces returns the provider of spans that OpenTelemetry's environment variables ask for, and what ends it. Without
@@ -34,7 +36,7 @@ func traces(ctx context.Context, d *diagnosis) (provider trace.TracerProvider, s
 	if err != nil {
 		return nil, nil, err
 	}
-	options := []sdktrace.TracerProviderOption{sdktrace.WithBatcher(exporter), sdktrace.WithResource(origin)}
+	options := []sdktrace.TracerProviderOption{sdktrace.WithSpanProcessor(batch.NewProcessor(exporter)), sdktrace.WithResource(origin)}
 	base := environmentSampler(os.Getenv)
 	if shareWanted(os.Getenv) > 0 { // the tracer sees to it
 		base = sdktrace.ParentBased(sdktrace.AlwaysSample())
