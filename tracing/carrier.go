@@ -68,8 +68,8 @@ func (t *Tracer) extract(ctx context.Context, h domain.Headers) context.Context 
 }
 
 // withContext is m, or a copy of it with the context of ctx in its headers: that of the sending's span, or where there is
-// none that above it. What is not recorded and belongs to no trace that anybody knows has nothing to say; numbered says
-// that its receivers see by its number that it is of a node that would say it otherwise.
+// none (nil) that above it. What is not recorded and belongs to no trace that anybody knows has nothing to say; numbered
+// says that its receivers see by its number that it is of a node that would say it otherwise.
 func (t *Tracer) withContext(
 	ctx context.Context, m *domain.Message, span, above trace.Span, numbered bool,
 ) *domain.Message {
@@ -78,11 +78,19 @@ func (t *Tracer) withContext(
 		c := copier{original: m.Headers}
 		t.propagator.Inject(ctx, &c)
 		return withHeaders(m, c.changed)
-	case numbered && span == nobody && above == nobody: // most messages, where few are recorded
+	case numbered && span == nil && above == nil: // most messages, where few are recorded
 		return m
 	default:
-		return t.withHeadersOf(m, span.SpanContext(), above.SpanContext(), numbered)
+		return t.withHeadersOf(m, contextOf(span), contextOf(above), numbered)
 	}
+}
+
+// contextOf is the context of a span, the zero one of none.
+func contextOf(span trace.Span) trace.SpanContext {
+	if span == nil {
+		return trace.SpanContext{}
+	}
+	return span.SpanContext()
 }
 
 // withHeadersOf does for withContext what is not done at a glance.

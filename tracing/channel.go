@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/roombus/roombus/domain"
 	"github.com/roombus/roombus/ports"
 )
@@ -41,9 +39,9 @@ func (c *tracedChannel) Send(ctx context.Context, to domain.NodeID, m *domain.Me
 	if !isTraced(m.Kind()) {
 		return c.Channel.Send(ctx, to, m)
 	}
-	above := trace.SpanFromContext(ctx)
+	above := spanIn(ctx)
 	if c.send.leavesOut(above) {
-		return c.Channel.Send(ctx, to, c.tracer.withContext(ctx, m, nobody, above, false))
+		return c.Channel.Send(ctx, to, c.tracer.withContext(ctx, m, nil, above, false))
 	}
 	ctx, span := c.send.begin(ctx, m)
 	err := c.Channel.Send(ctx, to, c.tracer.withContext(ctx, m, span, above, false))

@@ -43,9 +43,9 @@ func (l *tracedLog) Append(ctx context.Context, m *domain.Message) (domain.Offse
 	if !isTraced(m.Kind()) {
 		return l.Log.Append(ctx, m)
 	}
-	above := trace.SpanFromContext(ctx)
+	above := spanIn(ctx)
 	if l.send.leavesOut(above) {
-		return l.Log.Append(ctx, l.tracer.withContext(ctx, m, nobody, above, true))
+		return l.Log.Append(ctx, l.tracer.withContext(ctx, m, nil, above, true))
 	}
 	ctx, span := l.send.begin(ctx, m)
 	at, err := l.Log.Append(ctx, l.tracer.withContext(ctx, m, span, above, true))

@@ -217,9 +217,9 @@ type attributeList [16]attribute.KeyValue
 var attributeLists sync.Pool // of *attributeList
 
 // leavesOut decides whether what is sent is not recorded, and has no span: because what stands above it is not, or
-// because no trace begins with it. The context above, if any, goes on with the message.
+// because no trace begins with it. The context above, if any (nil: none), goes on with the message.
 func (s *spans) leavesOut(above trace.Span) bool {
-	if above != nobody {
+	if above != nil {
 		if context := above.SpanContext(); context.IsValid() {
 			return !context.IsSampled()
 		}
@@ -232,6 +232,14 @@ func (t *Tracer) begins() bool { return t.share == 0 || rand.Float64() < t.share
 
 // nobody is a span that is none: what a context has in which there is no span.
 var nobody = trace.SpanFromContext(context.Background())
+
+// spanIn is the span of a context, nil for none: what is most often asked costs one comparison.
+func spanIn(ctx context.Context) trace.Span {
+	if span := trace.SpanFromContext(ctx); span != nobody {
+		return span
+	}
+	return nil
+}
 
 // received begins the span of a message that was received, at the given time (zero: now). ctx is the receiver's own.
 // What its sender has not recorded is not recorded here either, where the processing belongs to the sending.
