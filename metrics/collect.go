@@ -146,4 +146,6 @@ func (c collection) server(n *Numbers) {
 	by(c, socketDisconnects, reasonLabel, n.Disconnected)
 	c.whole(volatileDropped, int64(n.VolatileDropped))
 	c.whole(rateLimited, int64(n.RateLimited))
+	by(c, forwardRequests, resultLabel, n.Forwarded)
+	c.whole(forwardTunnels, int64(n.Tunnels))
 }

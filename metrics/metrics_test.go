@@ -286,6 +286,7 @@ func TestNumbersAreReadWhenTheyAreCollected(t *testing.T) {
 			Refused: map[string]uint64{"forbidden": 9}, Upgraded: 10, NotUpgraded: 11, Closed: map[string]uint64{"ping timeout": 12},
 			BrokenRules: map[string]uint64{"slow": 13}, Connected: 14, NotConnected: 15,
 			Disconnected: map[string]uint64{"transport close": 16}, VolatileDropped: 17, RateLimited: 18,
+			Forwarded: map[string]uint64{"out": 19, "failed": 20}, Tunnels: 21,
 		}
 	}
 	m := newMeter(t, metrics.Config{})
@@ -308,6 +309,9 @@ func TestNumbersAreReadWhenTheyAreCollected(t *testing.T) {
 		"roombus.socket.disconnects{roombus.reason=transport close}":                        16,
 		"roombus.socket.volatile_dropped{}":                                                 17,
 		"roombus.socket.rate_limited{}":                                                     18,
+		"roombus.forward.requests{roombus.result=out}":                                      19,
+		"roombus.forward.requests{roombus.result=failed}":                                   20,
+		"roombus.forward.tunnels{}":                                                         21,
 	})
 	byNamespace := newMeter(t, metrics.Config{Namespaces: true})
 	byNamespace.Read(source)

@@ -34,4 +34,8 @@ type Numbers struct {
 	Disconnected map[string]uint64
 	// VolatileDropped are packets, RateLimited events of clients.
 	VolatileDropped, RateLimited uint64
+	// Forwarded are requests that came to the wrong node, by what became of them. Tunnels are
+	// WebSockets of other nodes' connections that run through this one.
+	Forwarded map[string]uint64
+	Tunnels   int
 }

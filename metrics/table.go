@@ -80,6 +80,9 @@ const (
 	rateLimited          = "roombus.socket.rate_limited"
 	roomCount            = "roombus.room.count"
 	namespaceCount       = "roombus.namespace.count"
+
+	forwardRequests = "roombus.forward.requests"
+	forwardTunnels  = "roombus.forward.tunnels"
 )
 
 // instruments are all metrics.
@@ -130,4 +133,7 @@ var instruments = []instrument{
 	{rateLimited, "{event}", counter, nil, "Events of clients that were dropped because of a rate limit."},
 	{roomCount, "{room}", gauge, nil, "Rooms that have a socket of this node."},
 	{namespaceCount, "{namespace}", gauge, nil, "Namespaces of this node's server."},
+
+	{forwardRequests, "{request}", counter, []string{resultLabel}, "Requests that a balancer has sent to the wrong node: out, which another node has answered for this one; in, which others have passed on to it; failed, which could not be passed on; refused, which claimed to be passed on and were not signed."},
+	{forwardTunnels, "{connection}", gauge, nil, "WebSockets of other nodes' connections that run through this node."},
 }

@@ -34,7 +34,10 @@ func replied[R any](r R, err error) (Reply, error) {
 		args = Args{one}
 	}
 	array, err := payload.MarshalArgs(args...)
-	return Reply{Payload: array, Given: true}, err
+	if err != nil {
+		return Reply{}, fmt.Errorf("the answer: %w", err)
+	}
+	return Reply{Payload: array, Given: true}, nil
 }
 
 // arguments decodes the arguments of an event.

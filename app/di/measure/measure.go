@@ -66,6 +66,9 @@ func ofServer(n *metrics.Numbers, s socketio.Stats) {
 		n.Disconnected[string(reason)] = count
 	}
 	n.VolatileDropped, n.RateLimited = s.Engine.VolatileDropped, s.RateLimited
+	f := &s.Forward
+	n.Forwarded = map[string]uint64{"out": f.Out, "in": f.In, "failed": f.Failed, "refused": f.Refused}
+	n.Tunnels = f.Tunnels
 }
 
 // refusal is why a request was refused, in a word.
