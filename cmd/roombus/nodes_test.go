@@ -41,7 +41,9 @@ func TestNodesOfAMixedCluster(t *testing.T) {
 	var all map[string]nodeRecord
 	for deadline := time.Now().Add(patience); ; {
 		all = nodesBy(t, runTool(t, redis, exitOK, "nodes", "--pubsub", "plain", "--json"))
-		if n := all["north"]; n.Sockets != nil && *n.Sockets == 1 && len(all) == 4 || time.Now().After(deadline) {
+		n := all["north"]
+		counted := n.Sockets != nil && *n.Sockets == 1 && n.Rooms != nil && *n.Rooms == 1
+		if counted && len(all) == 4 || time.Now().After(deadline) {
 			break // the node counts once a second, and the Node.js server has been heard
 		}
 	}
