@@ -220,8 +220,8 @@ var attributeLists sync.Pool // of *attributeList
 // because no trace begins with it. The context above, if any (nil: none), goes on with the message.
 func (s *spans) leavesOut(above trace.Span) bool {
 	if above != nil {
-		if context := above.SpanContext(); context.IsValid() {
-			return !context.IsSampled()
+		if sc := above.SpanContext(); sc.IsValid() {
+			return !sc.IsSampled()
 		}
 	}
 	return !s.tracer.begins()

@@ -23,13 +23,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type exporter struct {
 	mu    sync.Mutex
 	names []string
-	calls int
 }
 
 func (e *exporter) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.calls++
 	for _, s := range spans {
 		e.names = append(e.names, s.Name())
 	}
@@ -47,7 +45,7 @@ func (e *exporter) expect(t *testing.T, n int) {
 	}
 	for i, name := range e.names {
 		if name != strconv.Itoa(i) {
-			t.Fatalf("span %d came as number %d", i, i)
+			t.Fatalf("span %s came as number %d", name, i)
 		}
 	}
 }

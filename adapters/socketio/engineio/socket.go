@@ -141,10 +141,10 @@ func (c *Conn) startReader() {
 }
 
 // read is the reader: it waits for the client, leaves what has come to the crew,
-// and ends; or it stays, see watch. A goroutine that has called a receiver has a stack of 4 kB or more,
-// which the runtime does not make smaller again; one that waits has 2 kB, because
-// the wait is called from here, where the stack is shallow. BenchmarkIdle and
-// BenchmarkEcho have the figures.
+// and ends; or it stays, see watch. A goroutine that has called a receiver has a
+// stack of 4 kB or more, which the runtime does not make smaller again; one that
+// waits has 2 kB, because the wait is called from here, where the stack is shallow.
+// BenchmarkIdle and BenchmarkEcho have the figures.
 func (c *Conn) read() {
 	if c.socket.raw != nil {
 		c.watch()
@@ -174,7 +174,7 @@ func (c *Conn) turn() (more bool) {
 		from = time.Now()
 	}
 	socket.most = 0
-	sent, last := c.queued.Load(), false
+	sent, look := c.queued.Load(), false
 	work, err := c.receive(socket)
 	switch {
 	case err != nil:
@@ -185,14 +185,14 @@ func (c *Conn) turn() (more bool) {
 	default:
 		c.pause(from)
 		if more = socket.reader.more(); !more {
-			last = socket.watch.stays
+			look = socket.watch.stays
 			c.readOn()
 		}
 	}
 	if work != nil {
 		work()
 	}
-	if last {
+	if look {
 		c.glance(sent)
 	}
 	return more
