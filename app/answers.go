@@ -36,7 +36,7 @@ func (n *Node) deliverForAcksBy(
 	d.Ack = func(v domain.Value) { answer(&domain.Ack{Request: id, Value: v}) }
 	sockets := n.deliver(ctx, d)
 	answer(&domain.AckClientCount{Request: id, Clients: sockets})
-	n.observe(ctx, &domain.Delivered{Namespace: ns.name, From: e.Message.Node, Offset: e.Offset, Sockets: sockets})
+	n.reached(ctx, ns, &e.Message, e.Offset, sockets)
 }
 
 // answerFetch lists the sockets as they are at the request's place.

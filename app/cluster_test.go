@@ -231,14 +231,33 @@ func (e *edge) received(socket string) []string {
 
 // observer remembers what it was told, each as text.
 type observer struct {
-	mu     sync.Mutex
-	events []domain.Event
+	mu         sync.Mutex
+	events     []domain.Event
+	deliveries []domain.Delivered
 }
 
 func (o *observer) Observe(_ context.Context, e domain.Event) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.events = append(o.events, e)
+}
+
+func (o *observer) ObserveDelivery(_ context.Context, d domain.Delivered) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.deliveries = append(o.deliveries, d)
+}
+
+// delivered are the deliveries of messages of a kind.
+func (o *observer) delivered(kind domain.Kind) (found []domain.Delivered) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, d := range o.deliveries {
+		if d.Kind == kind {
+			found = append(found, d)
+		}
+	}
+	return found
 }
 
 func observed[E domain.Event](o *observer) []E {

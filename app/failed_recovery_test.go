@@ -194,12 +194,7 @@ func TestCase14_OrdersForOneClientAreFew(t *testing.T) {
 			pass(10 * time.Millisecond)
 		}
 		pass(5 * time.Second)
-		orders := 0
-		for _, e := range observed[*domain.Applied](c.nodes[a].seen) {
-			if e.Kind == (*domain.Disconnect)(nil).Kind() {
-				orders++
-			}
-		}
+		orders := len(c.nodes[a].seen.delivered(domain.KindDisconnect))
 		if orders == 0 || orders > 10 {
 			t.Errorf("%d orders for %d hops", orders, hops)
 		}

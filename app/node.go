@@ -28,15 +28,16 @@ import (
 // Closing goes the other way round: the server (its clients' waiting requests end), the listener, the node, the
 // transport.
 type Node struct {
-	id       domain.NodeID
-	log      ports.Log
-	channel  ports.Channel
-	census   ports.Census // nil when the channel does not know who listens
-	sessions ports.Sessions
-	asking   ports.RequestObserver // nil when nobody wants to stand around requests
-	keeper   *keeper               // nil when nothing can be recovered
-	config   Config
-	started  time.Time
+	id         domain.NodeID
+	log        ports.Log
+	channel    ports.Channel
+	census     ports.Census // nil when the channel does not know who listens
+	sessions   ports.Sessions
+	asking     ports.RequestObserver  // nil when nobody wants to stand around requests
+	deliveries ports.DeliveryObserver // nil when nobody wants to hear of deliveries
+	keeper     *keeper                // nil when nothing can be recovered
+	config     Config
+	started    time.Time
 
 	mu         sync.RWMutex
 	state      nodeState
@@ -106,6 +107,7 @@ func NewNode(log ports.Log, channel ports.Channel, sessions ports.Sessions, conf
 	n.told = newExecutor(1, maxWaitingHandlers, n.panicked)
 	n.census, _ = ports.As[ports.Census](channel)
 	n.asking, _ = ports.As[ports.RequestObserver](config.Observer)
+	n.deliveries, _ = ports.As[ports.DeliveryObserver](config.Observer)
 	n.requests.pending = make(map[domain.RequestID]*pending)
 	if config.Order == OrderLocalFirst && n.RecoveryWindow() > 0 {
 		return nil, errors.New("app.NewNode: OrderLocalFirst cannot go together with recovery: what a node's own sockets " +
@@ -355,6 +357,15 @@ func atOnce(n int, f func(i int)) {
 func (n *Node) observe(ctx context.Context, e domain.Event) {
 	if n.config.Observer != nil {
 		n.config.Observer.Observe(ctx, e)
+	}
+}
+
+// reached tells to how many sockets a message went, if anybody wants to know.
+func (n *Node) reached(ctx context.Context, ns *namespace, m *domain.Message, at domain.Offset, sockets int) {
+	if n.deliveries != nil {
+		n.deliveries.ObserveDelivery(ctx, domain.Delivered{
+			Namespace: ns.name, Kind: m.Kind(), From: m.Node, Offset: at, Sockets: sockets,
+		})
 	}
 }
 

@@ -31,14 +31,16 @@ func (n *Node) localFirst(ctx context.Context, ns *namespace, body domain.Body) 
 	}
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
+	var sockets int
 	switch body := body.(type) {
 	case *domain.Broadcast:
-		sockets := n.deliver(ctx, &domain.Delivery{Namespace: ns.name, Target: body.Target, Packet: body.Packet})
-		n.observe(ctx, &domain.Delivered{Namespace: ns.name, From: n.id, Sockets: sockets})
+		sockets = n.deliver(ctx, &domain.Delivery{Namespace: ns.name, Target: body.Target, Packet: body.Packet})
 	case domain.RoomOperation:
-		sockets := n.apply(ctx, ns.name, body, ns.fence.Cursor())
-		n.observe(ctx, &domain.Applied{Namespace: ns.name, Kind: body.Kind(), From: n.id, Sockets: sockets})
+		sockets = n.apply(ctx, ns.name, body, ns.fence.Cursor())
+	default:
+		return
 	}
+	n.reached(ctx, ns, &domain.Message{Node: n.id, Body: body}, "", sockets)
 }
 
 // hadFirst reports whether this node's own sockets had an entry before it was appended.

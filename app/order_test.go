@@ -125,7 +125,7 @@ func TestCase11_LocalFirst(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			delivered := observed[*domain.Delivered](first.seen)
+			delivered := first.seen.delivered(domain.KindBroadcast)
 			if len(delivered) != 3 || delivered[0].Sockets != 1 {
 				t.Errorf("%d deliveries were observed, want 3", len(delivered))
 			}

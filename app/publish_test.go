@@ -28,7 +28,7 @@ func TestBroadcastReachesTheRoomOnAllNodes(t *testing.T) {
 			expect(t, "outside", m.edge.received(fmt.Sprintf("out%d", i)))
 			expect(t, "offset", m.edge.offsets[fmt.Sprintf("in%d", i)], at)
 		}
-		done := observed[*domain.Delivered](c.nodes[b].seen)
+		done := c.nodes[b].seen.delivered(domain.KindBroadcast)
 		if len(done) != 1 || done[0].Sockets != 1 || done[0].Offset != at || done[0].From != c.nodes[a].ID() {
 			t.Errorf("observed %+v", done)
 		}
@@ -206,8 +206,10 @@ func TestRoomOperationsReachAllNodesInOrder(t *testing.T) {
 		synctest.Wait()
 		expect(t, "on the node that called", c.nodes[a].edge.received("s0"), "hello")
 		expect(t, "on the other", c.nodes[b].edge.received("s1"), "hello", "all")
-		if applied := observed[*domain.Applied](c.nodes[b].seen); len(applied) != 2 || applied[0].Kind != domain.KindJoin {
-			t.Errorf("observed %+v", applied)
+		for _, kind := range []domain.Kind{domain.KindJoin, domain.KindLeave} {
+			if seen := c.nodes[b].seen.delivered(kind); len(seen) != 1 || seen[0].Sockets != 1 || seen[0].Offset == "" {
+				t.Errorf("of a %s was observed %+v", kind, seen)
+			}
 		}
 	})
 }

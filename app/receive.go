@@ -143,9 +143,7 @@ func (n *Node) receive(ctx context.Context, ns *namespace, e *domain.Entry, read
 		} else {
 			sockets = n.apply(ctx, ns.name, body, e.Offset)
 		}
-		n.observe(ctx, &domain.Applied{
-			Namespace: ns.name, Kind: body.Kind(), From: e.Message.Node, Offset: e.Offset, Sockets: sockets,
-		})
+		n.reached(ctx, ns, &e.Message, e.Offset, sockets)
 	default:
 		n.handle(ctx, ns, &e.Message, n.log.Append)
 	}
@@ -167,10 +165,7 @@ func (n *Node) receiveBroadcast(ctx context.Context, ns *namespace, e *domain.En
 	case n.config.Order == OrderLog:
 		d.Offset = e.Offset
 	}
-	sockets := n.deliver(ctx, d)
-	if n.config.Observer != nil { // most entries are broadcasts
-		n.observe(ctx, &domain.Delivered{Namespace: ns.name, From: e.Message.Node, Offset: e.Offset, Sockets: sockets})
-	}
+	n.reached(ctx, ns, &e.Message, e.Offset, n.deliver(ctx, d))
 }
 
 func (r reader) HandleNotice(ctx context.Context, notice domain.Notice) {

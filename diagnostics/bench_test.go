@@ -159,8 +159,9 @@ func BenchmarkDecorators(b *testing.B) {
 			if mode.on {
 				observer = tracer.Observer(recorder.Observer(nil))
 			}
+			deliveries, _ := ports.As[ports.DeliveryObserver](observer)
 			log = tracer.Log(log)
-			if _, err := log.Tail(b.Context(), "", delivering{observer}); err != nil {
+			if _, err := log.Tail(b.Context(), "", delivering{deliveries}); err != nil {
 				b.Fatal(err)
 			}
 			p, err := domain.NewPacket([]byte(`["news","a text"]`))
@@ -183,13 +184,13 @@ func BenchmarkDecorators(b *testing.B) {
 }
 
 // delivering tells of a delivery for each entry, as a node does.
-type delivering struct{ observer ports.Observer }
+type delivering struct{ observer ports.DeliveryObserver }
 
 func (d delivering) HandleEntry(ctx context.Context, e *domain.Entry) {
 	if d.observer == nil {
 		return // as a node does that has none
 	}
-	d.observer.Observe(ctx, &domain.Delivered{Namespace: e.Message.Namespace, Offset: e.Offset, Sockets: 10})
+	d.observer.ObserveDelivery(ctx, domain.Delivered{Namespace: e.Message.Namespace, Offset: e.Offset, Sockets: 10})
 }
 
 func (delivering) HandleNotice(context.Context, domain.Notice) {}

@@ -18,15 +18,22 @@ const CapabilityTool = "diagnostics-tool"
 // diagnostics cause themselves it passes on to nobody: unanswered questions of theirs, and tools that come and go. So a
 // tracer's observer stands around it, not in it.
 func (r *Recorder) Observer(next ports.Observer) ports.Observer {
-	return &observer{recorder: r, next: next}
+	o := &observer{recorder: r, next: next}
+	o.deliveries, _ = ports.As[ports.DeliveryObserver](next)
+	return o
 }
 
 type observer struct {
 	recorder *Recorder
 	next     ports.Observer
+	// deliveries is the next one's ability; nil if it has none.
+	deliveries ports.DeliveryObserver
 }
 
-var _ ports.Decorator = (*observer)(nil)
+var (
+	_ ports.Decorator        = (*observer)(nil)
+	_ ports.DeliveryObserver = (*observer)(nil)
+)
 
 // Unwrap returns the next observer; nil if there is none.
 func (o *observer) Unwrap() any { return o.next }
@@ -36,14 +43,22 @@ func (o *observer) Observe(ctx context.Context, e domain.Event) {
 	if isOwn(e) {
 		return
 	}
-	if delivered, ok := e.(*domain.Delivered); ok {
-		o.recorder.traffic.delivered.Add(uint64(delivered.Sockets))
-	} else if event, subject := describe(e); event.Kind != "" {
+	if event, subject := describe(e); event.Kind != "" {
 		event.Trace = traceOf(ctx)
 		o.recorder.events.note(time.Now(), event, subject, isAgain(e))
 	}
 	if o.next != nil && isTold(e) {
 		o.next.Observe(ctx, e)
+	}
+}
+
+// ObserveDelivery counts to how many sockets a message went.
+func (o *observer) ObserveDelivery(ctx context.Context, d domain.Delivered) {
+	if d.Kind == domain.KindBroadcast {
+		o.recorder.traffic.delivered.Add(uint64(d.Sockets))
+	}
+	if o.deliveries != nil {
+		o.deliveries.ObserveDelivery(ctx, d)
 	}
 }
 

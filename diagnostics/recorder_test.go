@@ -116,8 +116,6 @@ func TestEvents(t *testing.T) {
 		{&domain.LogTooShort{Stream: "s", Window: time.Minute}, "log too short", diagnostics.Warning, "1m0s"},
 		{&domain.LogTooShort{Stream: "s", Enough: true}, "log long enough", diagnostics.Info, "again"},
 		{&domain.RecoveryMixed{Namespace: "/", Node: "x"}, "recovery mixed", diagnostics.Warning, "alike"},
-		{&domain.Delivered{Namespace: "/", Sockets: 1}, "", "", ""},
-		{&domain.Applied{Namespace: "/"}, "", "", ""},
 		{&domain.Answered{Namespace: "/"}, "", "", ""},
 	} {
 		r := diagnostics.NewRecorder(diagnostics.Config{})
@@ -165,24 +163,30 @@ func TestEventsAreBounded(t *testing.T) {
 
 // The next observer is told of all but what the diagnostics cause.
 func TestTheNextObserverIsTold(t *testing.T) {
-	var told []domain.Event
-	next := observerFunc(func(e domain.Event) { told = append(told, e) })
+	var told []any
+	next := observerFunc(func(e any) { told = append(told, e) })
 	r := diagnostics.NewRecorder(diagnostics.Config{})
 	o := r.Observer(next)
 	if _, ok := ports.As[observerFunc](o); !ok {
 		t.Error("the next observer was not found through the recording one")
 	}
 	o.Observe(t.Context(), &domain.Gap{})
-	o.Observe(t.Context(), &domain.Delivered{})
+	deliveries, ok := ports.As[ports.DeliveryObserver](o)
+	if !ok {
+		t.Fatal("nobody is told of deliveries")
+	}
+	deliveries.ObserveDelivery(t.Context(), domain.Delivered{})
 	o.Observe(t.Context(), &domain.RequestDone{Namespace: diagnostics.Namespace})
 	if len(told) != 2 {
 		t.Errorf("it was told of %v", told)
 	}
 }
 
-type observerFunc func(e domain.Event)
+type observerFunc func(e any)
 
 func (f observerFunc) Observe(_ context.Context, e domain.Event) { f(e) }
+
+func (f observerFunc) ObserveDelivery(_ context.Context, d domain.Delivered) { f(d) }
 
 // A log that is not heard any more is a problem.
 func TestASilentLog(t *testing.T) {

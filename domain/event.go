@@ -6,20 +6,14 @@ import "time"
 // those of this file.
 type Event interface{ isEvent() }
 
-// Delivered says that a broadcast reached this node's sockets.
+// Delivered says to how many of this node's sockets a message went: a broadcast, or a room operation that was performed on
+// them. It comes with nearly every message, so it is no Event, for which there would be an allocation: ports.DeliveryObserver
+// is told of it.
 type Delivered struct {
-	Namespace string
-	From      NodeID
-	Offset    Offset
-	Sockets   int
-}
-
-// Applied says that a room operation from the log was performed on this node's sockets.
-type Applied struct {
 	Namespace string
 	Kind      Kind
 	From      NodeID
-	Offset    Offset
+	Offset    Offset // empty for what the node's own sockets had before it was appended
 	Sockets   int
 }
 
@@ -121,8 +115,6 @@ func (*Reset) isEvent()          {}
 func (*BadEntry) isEvent()       {}
 func (*TransportLost) isEvent()  {}
 func (*TransportFound) isEvent() {}
-func (*Delivered) isEvent()      {}
-func (*Applied) isEvent()        {}
 func (*Repeated) isEvent()       {}
 func (*MemberChanged) isEvent()  {}
 func (*Answered) isEvent()       {}

@@ -14,6 +14,13 @@ type Observer interface {
 	Observe(ctx context.Context, e domain.Event)
 }
 
+// DeliveryObserver is an optional ability of an Observer: it is told of what comes with nearly every message.
+type DeliveryObserver interface {
+	// ObserveDelivery is told to how many of the node's sockets a message went, right after it did. For it holds what
+	// holds for Observe.
+	ObserveDelivery(ctx context.Context, d domain.Delivered)
+}
+
 // RequestObserver is an optional ability of an Observer: it stands around the requests of its node.
 type RequestObserver interface {
 	// BeginRequest is told of a request before it is sent. The context that it returns is that of everything that is done

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/roombus/roombus/domain"
@@ -68,20 +69,8 @@ func (l *tracedLog) Tail(ctx context.Context, after domain.Offset, h ports.LogHa
 type tracedReader struct {
 	ports.LogHandler
 	process *spans
-	without atomic.Pointer[without]
-}
-
-// without is the context of entries that are not recorded, made once for each context of the reader.
-type without struct{ of, ctx context.Context } //nolint:containedctx // it is kept for the next entry alone
-
-// unrecorded returns ctx with the word that nothing is recorded: who looks for a span finds that at once.
-func (r *tracedReader) unrecorded(ctx context.Context) context.Context {
-	w := r.without.Load()
-	if w == nil || w.of != ctx {
-		w = &without{of: ctx, ctx: trace.ContextWithSpanContext(ctx, r.process.tracer.none)}
-		r.without.Store(w)
-	}
-	return w.ctx
+	// unrecorded is the context of entries that are not recorded, made once for each context of the reader.
+	unrecorded atomic.Pointer[handling]
 }
 
 // HandleEntry hands e to the inner handler inside a span.
@@ -93,7 +82,7 @@ func (r *tracedReader) HandleEntry(ctx context.Context, e *domain.Entry) {
 	case kind.IsAnswer():
 		r.LogHandler.HandleEntry(r.process.answered(ctx, &e.Message, e.Offset), e)
 	case r.process.skips(&e.Message):
-		r.LogHandler.HandleEntry(r.unrecorded(ctx), e)
+		r.LogHandler.HandleEntry(r.without(ctx), e)
 	default:
 		ctx, span := r.process.received(ctx, &e.Message, time.Time{})
 		if !span.IsRecording() {
@@ -101,10 +90,67 @@ func (r *tracedReader) HandleEntry(ctx context.Context, e *domain.Entry) {
 			span.End()
 			return
 		}
-		to := &processed{span: span}
+		h := &handling{Context: ctx, span: span}
 		defer func() {
-			r.process.end(span, &e.Message, messageID(e.Offset), streamKey.String(e.Stream), to.sockets)
+			r.process.end(span, &e.Message, messageID(e.Offset), streamKey.String(e.Stream), h.sockets)
 		}()
-		r.LogHandler.HandleEntry(context.WithValue(ctx, processedKey{}, to), e)
+		r.LogHandler.HandleEntry(h, e)
+	}
+}
+
+// without returns ctx with the word that nothing is recorded: who looks for a span finds that at once.
+func (r *tracedReader) without(ctx context.Context) context.Context {
+	h := r.unrecorded.Load()
+	if h == nil || h.of != ctx {
+		h = &handling{Context: trace.ContextWithSpanContext(ctx, r.process.tracer.none), of: ctx}
+		r.unrecorded.Store(h)
+	}
+	return h
+}
+
+// handling is the context in which an entry is handled, and what is found out about the entry meanwhile.
+type handling struct {
+	context.Context
+
+	// of is the context from which that of all unrecorded entries was made.
+	of context.Context //nolint:containedctx // it is compared with the next entry's
+	// span is the entry's; nil if it is not recorded.
+	span trace.Span
+	// sockets is to how many it went.
+	sockets attribute.KeyValue
+}
+
+type handlingKey struct{}
+
+// Value finds the handling in contexts that are made from it.
+func (h *handling) Value(key any) any {
+	if key == (handlingKey{}) {
+		return h
+	}
+	return h.Context.Value(key)
+}
+
+// handlingIn is the handling of the entry of which ctx is, nil for none.
+func handlingIn(ctx context.Context) *handling {
+	if h, ok := ctx.(*handling); ok { // nearly always
+		return h
+	}
+	h, _ := ctx.Value(handlingKey{}).(*handling)
+	return h
+}
+
+// reached notes on the span of a message to how many sockets it went.
+func reached(ctx context.Context, sockets int) {
+	h := handlingIn(ctx)
+	if h != nil && h.span == nil {
+		return
+	}
+	span := trace.SpanFromContext(ctx)
+	switch {
+	case !span.IsRecording():
+	case h != nil && h.span == span:
+		h.sockets = socketsKey.Int(sockets) // is set with the others
+	default:
+		span.SetAttributes(socketsKey.Int(sockets))
 	}
 }

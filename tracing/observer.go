@@ -17,17 +17,22 @@ func (t *Tracer) Observer(next ports.Observer) ports.Observer {
 	if t.off {
 		return next
 	}
-	return &observer{tracer: t, next: next}
+	o := &observer{tracer: t, next: next}
+	o.deliveries, _ = ports.As[ports.DeliveryObserver](next)
+	return o
 }
 
 type observer struct {
 	tracer *Tracer
 	next   ports.Observer
+	// deliveries is the next one's ability; nil if it has none.
+	deliveries ports.DeliveryObserver
 }
 
 var (
-	_ ports.Decorator       = (*observer)(nil)
-	_ ports.RequestObserver = (*observer)(nil)
+	_ ports.Decorator        = (*observer)(nil)
+	_ ports.DeliveryObserver = (*observer)(nil)
+	_ ports.RequestObserver  = (*observer)(nil)
 )
 
 // Unwrap returns the next observer; nil if there is none.
@@ -44,16 +49,17 @@ func (o *observer) BeginRequest(ctx context.Context, r domain.RequestBegun) cont
 
 // Observe puts e into the trace.
 func (o *observer) Observe(ctx context.Context, e domain.Event) {
-	switch e := e.(type) {
-	case *domain.Delivered:
-		reached(ctx, e.Sockets)
-	case *domain.Applied:
-		reached(ctx, e.Sockets)
-	default: // what comes less often than every message
-		o.record(ctx, e)
-	}
+	o.record(ctx, e)
 	if o.next != nil {
 		o.next.Observe(ctx, e)
+	}
+}
+
+// ObserveDelivery puts to how many sockets a message went on its span.
+func (o *observer) ObserveDelivery(ctx context.Context, d domain.Delivered) {
+	reached(ctx, d.Sockets)
+	if o.deliveries != nil {
+		o.deliveries.ObserveDelivery(ctx, d)
 	}
 }
 
@@ -98,28 +104,6 @@ func (o *observer) record(ctx context.Context, e domain.Event) {
 		}
 		o.note(ctx, name, nil, streamKey.String(e.Stream), reasonKey.String("it holds "+e.Held.Age.String()))
 	}
-}
-
-// processed is what is found out about an entry while its span goes on.
-type processed struct {
-	span    trace.Span
-	sockets attribute.KeyValue
-}
-
-type processedKey struct{}
-
-// reached notes on the span of a message to how many sockets it went.
-func reached(ctx context.Context, sockets int) {
-	span := trace.SpanFromContext(ctx)
-	if !span.IsRecording() {
-		return
-	}
-	count := socketsKey.Int(sockets)
-	if entry, ok := ctx.Value(processedKey{}).(*processed); ok && entry.span == span {
-		entry.sockets = count
-		return
-	}
-	span.SetAttributes(count)
 }
 
 // answered makes the span of an answer that came over a lane, and an event on the request's.
