@@ -47,37 +47,56 @@ type clients struct {
 	starts [domain.ClientDisconnect + 1][]trace.SpanStartOption
 }
 
-// said is the context of a client, of its connection or of one event. It is no parent yet.
-type said struct{}
+// greeted is the context of all that is done for a client's socket.
+type greeted struct {
+	context.Context //nolint:containedctx // it is one
+
+	// said is the context that the client has sent with its connection; an invalid one for none. It is no parent yet.
+	said       trace.SpanContext
+	unrecorded unrecorded
+}
+
+type greetedKey struct{}
+
+// Value finds the greeting in contexts that are made from it.
+func (g *greeted) Value(key any) any {
+	if key == (greetedKey{}) {
+		return g
+	}
+	return g.Context.Value(key)
+}
 
 // Greet keeps the context that the client has sent with its connection.
 func (c *clients) Greet(ctx context.Context, g *domain.Greeting) context.Context {
+	return &greeted{Context: ctx, said: c.saidBy(g)}
+}
+
+func (c *clients) saidBy(g *domain.Greeting) trace.SpanContext {
 	if c.tracer.clients.context == ClientIgnored {
-		return ctx
+		return trace.SpanContext{}
 	}
 	sent := stranger{g.Header(traceparent), g.Header(tracestate)}
 	if sent.parent == "" {
 		sent = fromFields(g.Auth.JSON(), traceparent)
 	}
-	if remote := c.taken(sent); remote.IsValid() {
-		return context.WithValue(ctx, said{}, remote)
-	}
-	return ctx
+	return c.taken(sent)
 }
 
 // Begin begins a span, whose parent is the client's where that is wanted.
 func (c *clients) Begin(ctx context.Context, call domain.ClientCall) (context.Context, func(error)) {
 	kind := min(int(call.Kind), len(c.names)-1)
 	options := c.starts[kind]
-	if remote := c.contextOf(ctx, &call); remote.IsValid() {
-		if c.tracer.clients.context == ClientLink {
-			options = append(slices.Clip(options), trace.WithLinks(trace.Link{SpanContext: remote}))
-		} else {
-			ctx = trace.ContextWithRemoteSpanContext(ctx, c.judged(ctx, remote, kind))
-		}
+	g, ok := ctx.Value(greetedKey{}).(*greeted)
+	if !ok {
+		g = new(greeted)
 	}
-	if above := trace.SpanContextFromContext(ctx); !above.IsValid() && !c.tracer.begins() {
-		return trace.ContextWithSpanContext(ctx, c.tracer.none), noEnd
+	remote := c.contextOf(g, &call)
+	if remote.IsValid() && c.tracer.clients.context == ClientParent {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, c.judged(ctx, remote, kind))
+	} else if without, ok := c.leavesOut(ctx, g); ok {
+		return without, noEnd
+	} else if remote.IsValid() {
+		options = append(slices.Clip(options), trace.WithLinks(trace.Link{SpanContext: remote}))
 	}
 	ctx, span := c.tracer.tracer.Start(ctx, c.names[kind], options...)
 	if !span.IsRecording() {
@@ -94,6 +113,19 @@ func (c *clients) Begin(ctx context.Context, call domain.ClientCall) (context.Co
 }
 
 func noEnd(error) {}
+
+// leavesOut decides whether a trace that could begin in ctx does not, and returns the context of what is not recorded.
+func (c *clients) leavesOut(ctx context.Context, g *greeted) (*handling, bool) {
+	h, known := g.unrecorded.known(ctx) // then nothing stands above
+	switch {
+	case !known && trace.SpanContextFromContext(ctx).IsValid(), c.tracer.begins():
+		return nil, false
+	case known:
+		return h, true
+	default:
+		return g.unrecorded.in(ctx, c.tracer), true
+	}
+}
 
 // end ends a span. What the application says in its errors is a detail: it may be about anybody.
 func (c *clients) end(span trace.Span, err error) {
@@ -112,20 +144,14 @@ func (c *clients) end(span trace.Span, err error) {
 }
 
 // contextOf is the client's context for a call: the event's own, else the connection's.
-func (c *clients) contextOf(ctx context.Context, call *domain.ClientCall) trace.SpanContext {
+func (c *clients) contextOf(g *greeted, call *domain.ClientCall) trace.SpanContext {
 	config := &c.tracer.clients
-	if config.context == ClientIgnored {
-		return trace.SpanContext{}
-	}
-	if config.field != "" && call.Kind == domain.ClientEvent {
+	if config.field != "" && config.context != ClientIgnored && call.Kind == domain.ClientEvent {
 		if remote := c.taken(inEvent(call.Event.JSON(), config.field)); remote.IsValid() {
 			return remote
 		}
 	}
-	if remote, ok := ctx.Value(said{}).(trace.SpanContext); ok {
-		return remote
-	}
-	return trace.SpanContext{}
+	return g.said
 }
 
 // taken is what of a client's context is taken over. Which traces all nodes remember is for them to say: a client that

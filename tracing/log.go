@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/roombus/roombus/domain"
@@ -41,7 +42,7 @@ func (l *tracedLog) Unwrap() any { return l.Log }
 
 // Append appends a copy of m that carries the trace's context, inside a span that ends with the outcome.
 func (l *tracedLog) Append(ctx context.Context, m *domain.Message) (domain.Offset, error) {
-	if !isTraced(m.Kind()) {
+	if h, ok := ctx.(*handling); ok && h.plain || !isTraced(m.Kind()) {
 		return l.Log.Append(ctx, m)
 	}
 	above := spanIn(ctx)
@@ -68,9 +69,8 @@ func (l *tracedLog) Tail(ctx context.Context, after domain.Offset, h ports.LogHa
 // that only the core can see.
 type tracedReader struct {
 	ports.LogHandler
-	process *spans
-	// unrecorded is the context of entries that are not recorded, made once for each context of the reader.
-	unrecorded atomic.Pointer[handling]
+	process    *spans
+	unrecorded unrecorded
 }
 
 // HandleEntry hands e to the inner handler inside a span.
@@ -82,7 +82,7 @@ func (r *tracedReader) HandleEntry(ctx context.Context, e *domain.Entry) {
 	case kind.IsAnswer():
 		r.LogHandler.HandleEntry(r.process.answered(ctx, &e.Message, e.Offset), e)
 	case r.process.skips(&e.Message):
-		r.LogHandler.HandleEntry(r.without(ctx), e)
+		r.LogHandler.HandleEntry(r.unrecorded.in(ctx, r.process.tracer), e)
 	default:
 		ctx, span := r.process.received(ctx, &e.Message, time.Time{})
 		if !span.IsRecording() {
@@ -98,22 +98,37 @@ func (r *tracedReader) HandleEntry(ctx context.Context, e *domain.Entry) {
 	}
 }
 
-// without returns ctx with the word that nothing is recorded: who looks for a span finds that at once.
-func (r *tracedReader) without(ctx context.Context) context.Context {
-	h := r.unrecorded.Load()
-	if h == nil || h.of != ctx {
-		h = &handling{Context: trace.ContextWithSpanContext(ctx, r.process.tracer.none), of: ctx}
-		r.unrecorded.Store(h)
+// unrecorded makes the contexts of what is not recorded, once for each context in which it comes.
+type unrecorded struct{ last atomic.Pointer[handling] }
+
+// known is the one made from ctx, if it is the last that was.
+func (u *unrecorded) known(ctx context.Context) (*handling, bool) {
+	h := u.last.Load()
+	return h, h != nil && h.of == ctx
+}
+
+// in returns ctx with the word that nothing is recorded: who looks for a span finds that at once.
+func (u *unrecorded) in(ctx context.Context, t *Tracer) *handling {
+	h, ok := u.known(ctx)
+	if !ok {
+		h = &handling{
+			Context: trace.ContextWithSpanContext(ctx, t.none), of: ctx,
+			plain: t.unrecorded != nil && baggage.FromContext(ctx).Len() == 0,
+		}
+		u.last.Store(h)
 	}
 	return h
 }
 
-// handling is the context in which an entry is handled, and what is found out about the entry meanwhile.
+// handling is the context in which an entry or a client's event is handled, and what is found out about it meanwhile.
 type handling struct {
-	context.Context
+	context.Context //nolint:containedctx // it is one
 
-	// of is the context from which that of all unrecorded entries was made.
-	of context.Context //nolint:containedctx // it is compared with the next entry's
+	// of is the context from which that of all that is not recorded was made.
+	of context.Context //nolint:containedctx // it is compared with the next one's
+	// plain is set where nothing is recorded and there is nothing to be said of it: what is appended to the log goes as
+	// it is.
+	plain bool
 	// span is the entry's; nil if it is not recorded.
 	span trace.Span
 	// sockets is to how many it went.
@@ -130,27 +145,22 @@ func (h *handling) Value(key any) any {
 	return h.Context.Value(key)
 }
 
-// handlingIn is the handling of the entry of which ctx is, nil for none.
-func handlingIn(ctx context.Context) *handling {
-	if h, ok := ctx.(*handling); ok { // nearly always
-		return h
-	}
-	h, _ := ctx.Value(handlingKey{}).(*handling)
-	return h
-}
-
 // reached notes on the span of a message to how many sockets it went.
 func reached(ctx context.Context, sockets int) {
-	h := handlingIn(ctx)
-	if h != nil && h.span == nil {
+	h, ok := ctx.(*handling) // nearly always
+	if ok && h.span == nil {
 		return
 	}
 	span := trace.SpanFromContext(ctx)
-	switch {
-	case !span.IsRecording():
-	case h != nil && h.span == span:
+	if !span.IsRecording() {
+		return
+	}
+	if !ok {
+		h, ok = ctx.Value(handlingKey{}).(*handling)
+	}
+	if ok && h.span == span {
 		h.sockets = socketsKey.Int(sockets) // is set with the others
-	default:
+	} else {
 		span.SetAttributes(socketsKey.Int(sockets))
 	}
 }

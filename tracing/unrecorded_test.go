@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"go.opentelemetry.io/otel/baggage"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -144,3 +145,132 @@ type handling func(ctx context.Context)
 func (h handling) HandleEntry(ctx context.Context, _ *domain.Entry) { h(ctx) }
 
 func (handling) HandleNotice(context.Context, domain.Notice) {}
+
+// TestAShareOfTheEventsBegins: the share is decided once for each event, and what the application publishes because of one
+// belongs to it, recorded or not.
+func TestAShareOfTheEventsBegins(t *testing.T) {
+	spans := newRecorder()
+	const share = 0.3
+	tracer, err := tracing.New(tracing.Config{TracerProvider: spans.provider(t), Share: share})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := new(kept)
+	log, between := tracer.Log(out), tracer.Interceptor()
+	ctx, stop := context.WithCancel(between.Greet(t.Context(), greet(t, "", ""))) // as an edge makes the socket's
+	defer stop()
+	const count = 2000
+	recorded := 0
+	for range count {
+		within, end := between.Begin(ctx, domain.ClientCall{Kind: domain.ClientEvent, Namespace: "/"})
+		if _, err := log.Append(within, message(t)); err != nil {
+			t.Fatal(err)
+		}
+		end(nil)
+		says := out.headers[len(out.headers)-1]["traceparent"]
+		if trace.SpanContextFromContext(within).IsSampled() {
+			recorded++
+			if says == "" {
+				t.Fatal("a message of a recorded event says nothing")
+			}
+		} else if says != "" {
+			t.Fatalf("a message of an event that is not recorded says %q", says)
+		}
+	}
+	if recorded < count*share*0.8 || recorded > count*share*1.2 { // six times the standard deviation
+		t.Errorf("%d of %d events are recorded, want about %v", recorded, count, count*share)
+	}
+	if got := len(spans.named("send broadcast")); got != recorded {
+		t.Errorf("%d messages are recorded of %d events", got, recorded)
+	}
+}
+
+// TestWhatIsNotRecordedKeepsWhatIsAboveIt: baggage goes on with a message, and a span that the application begins in an event
+// that is not recorded counts.
+func TestWhatIsNotRecordedKeepsWhatIsAboveIt(t *testing.T) {
+	spans := newRecorder()
+	provider := spans.provider(t)
+	tracer, err := tracing.New(tracing.Config{TracerProvider: provider, Share: 1e-12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := new(kept)
+	log, between := tracer.Log(out), tracer.Interceptor()
+	member, err := baggage.NewMember("tenant", "7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	carried, err := baggage.New(member)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := domain.ClientCall{Kind: domain.ClientEvent, Namespace: "/"}
+	for name, ctx := range map[string]context.Context{
+		"on the connection": between.Greet(baggage.ContextWithBaggage(t.Context(), carried), greet(t, "", "")),
+		"in the handler":    between.Greet(t.Context(), greet(t, "", "")),
+	} {
+		for range 2 { // the second one finds what the first one made
+			within, end := between.Begin(ctx, call)
+			if name == "in the handler" {
+				within = baggage.ContextWithBaggage(within, carried)
+			}
+			if _, err := log.Append(within, message(t)); err != nil {
+				t.Fatal(err)
+			}
+			end(nil)
+			if got := out.headers[len(out.headers)-1]["baggage"]; got != "tenant=7" {
+				t.Errorf("baggage %s: the message says %q", name, got)
+			}
+		}
+	}
+	within, end := between.Begin(between.Greet(t.Context(), greet(t, "", "")), call)
+	within, own := provider.Tracer("test").Start(within, "own", trace.WithNewRoot())
+	if _, err := log.Append(within, message(t)); err != nil {
+		t.Fatal(err)
+	}
+	own.End()
+	end(nil)
+	if sent := spans.named("send broadcast"); len(sent) != 1 || sent[0].Parent().SpanID() != own.SpanContext().SpanID() {
+		t.Errorf("%d messages are recorded under the application's span, want one", len(sent))
+	}
+}
+
+// TestWhatIsNotRecordedAllocatesNothing: neither an event of a client, nor a message that is published because of it, nor an
+// entry and its delivery.
+func TestWhatIsNotRecordedAllocatesNothing(t *testing.T) {
+	spans := newRecorder()
+	tracer, err := tracing.New(tracing.Config{TracerProvider: spans.provider(t), Share: 1e-12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := new(hollow)
+	log, between := tracer.Log(in), tracer.Interceptor()
+	delivered, ok := tracer.Observer(nil).(ports.DeliveryObserver)
+	if !ok {
+		t.Fatal("the observer does not want to know of deliveries")
+	}
+	handle := handling(func(ctx context.Context) { delivered.ObserveDelivery(ctx, domain.Delivered{Sockets: 3}) })
+	if _, err := log.Tail(t.Context(), "", handle); err != nil {
+		t.Fatal(err)
+	}
+	m := message(t)
+	e := &domain.Entry{Stream: "socket.io", Offset: "1-0", Message: *m}
+	e.Message.Publisher = "0123456789abcdef"
+	ctx, stop := context.WithCancel(between.Greet(t.Context(), greet(t, "", "")))
+	defer stop()
+	tail := t.Context()
+	allocations := testing.AllocsPerRun(100, func() {
+		within, end := between.Begin(ctx, domain.ClientCall{Kind: domain.ClientEvent, Namespace: "/"})
+		if _, err := log.Append(within, m); err != nil {
+			t.Error(err)
+		}
+		end(nil)
+		in.handler.HandleEntry(tail, e)
+	})
+	if allocations != 0 {
+		t.Errorf("an event, its message and its delivery cost %v allocations", allocations)
+	}
+	if got := spans.names(); len(got) != 0 {
+		t.Errorf("%q are recorded", got)
+	}
+}
