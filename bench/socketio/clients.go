@@ -23,7 +23,7 @@ import (
 // connect is the clients' process. It answers "connect n" when so many clients are
 // connected to the default namespace, "received k" when k events have come in;
 // after "watch" it notes how long events took, which "times" asks for;
-// "admin" connects an Admin UI; "handshakes n" and "echo n" are answered by the µs that they took.
+// "admin" connects an Admin UI; "handshakes n", "echo n" and "say n" are answered by the µs that they took.
 func connect(address string) error {
 	c := crowd{address: address, changed: make(chan struct{}, 1)}
 	return lab.Obey("ready", c.answer)
@@ -76,6 +76,8 @@ func (c *crowd) answer(question string) (string, error) {
 		return taken(func() error { return atOnce(n, c.shake) })
 	case lab.Matches(question, "echo %d", &n):
 		return c.echo(n)
+	case lab.Matches(question, "say %d", &n):
+		return c.say(n)
 	default:
 		return "", fmt.Errorf("unknown question %q", question)
 	}
@@ -162,6 +164,63 @@ const echoClients = 100
 func (c *crowd) echo(n int) (string, error) {
 	question := ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(`420["echo","how are you?"]`))))
 	answer := len(ws.MustCompileFrame(ws.NewTextFrame([]byte(`430["how are you?"]`))))
+	return c.together(func(_ int, conn net.Conn, _ *bufio.Reader) (func() error, error) {
+		return func() error { return ask(conn, question, answer, n/echoClients) }, nil
+	})
+}
+
+// roomClients is how many of them are in a room together.
+const roomClients = 10
+
+// say has them send n messages together, each to the others of a room, and each the next one when the last was
+// acknowledged.
+func (c *crowd) say(n int) (string, error) {
+	return c.together(func(i int, conn net.Conn, r *bufio.Reader) (func() error, error) {
+		room := fmt.Sprint("room-", i/roomClients)
+		if err := until(conn, r, fmt.Sprintf(`420["sit",%q]`, room), "430"); err != nil {
+			return nil, err
+		}
+		message := fmt.Sprintf(`420["say",{"room":%q,"text":"how are you?"}]`, room)
+		return func() error {
+			for range n / echoClients {
+				if err := until(conn, r, message, "430"); err != nil {
+					return err
+				}
+			}
+			// The others' messages still come: a reader that has gone would be one that is slow.
+			go func() {
+				for skip(r) == nil {
+				}
+			}()
+			return nil
+		}, nil
+	})
+}
+
+// until sends a message, and reads until one comes that begins with the given text.
+func until(conn net.Conn, r *bufio.Reader, message, begin string) error {
+	if err := wsutil.WriteClientText(conn, []byte(message)); err != nil {
+		return err
+	}
+	for {
+		h, err := ws.ReadHeader(r)
+		if err != nil {
+			return err
+		}
+		head, err := r.Peek(min(len(begin), int(h.Length)))
+		if err != nil {
+			return err
+		}
+		found := string(head) == begin
+		if _, err := r.Discard(int(h.Length)); err != nil || found {
+			return err
+		}
+	}
+}
+
+// together connects 100 clients, prepares each, and returns how long it takes in µs to do what they then do at the same
+// time.
+func (c *crowd) together(prepare func(i int, conn net.Conn, r *bufio.Reader) (func() error, error)) (string, error) {
 	all := make([]net.Conn, echoClients)
 	defer func() {
 		for _, conn := range all {
@@ -170,16 +229,21 @@ func (c *crowd) echo(n int) (string, error) {
 			}
 		}
 	}()
+	do := make([]func() error, len(all))
 	for i := range all {
-		var err error
-		if all[i], _, err = c.dial(); err != nil {
+		conn, r, err := c.dial()
+		if err != nil {
+			return "", err
+		}
+		all[i] = conn
+		if do[i], err = prepare(i, conn, r); err != nil {
 			return "", err
 		}
 	}
 	return taken(func() error {
 		errs := make(chan error, len(all))
-		for _, conn := range all {
-			go func() { errs <- ask(conn, question, answer, n/len(all)) }()
+		for _, do := range do {
+			go func() { errs <- do() }()
 		}
 		for range all {
 			if err := <-errs; err != nil {

@@ -40,26 +40,36 @@ func main() {
 	flag.StringVar(&o.json, "json", "", "a file for all figures of all rounds")
 	flag.StringVar(&o.profiles, "profiles", "", "a folder for CPU profiles of this repository's server, for go tool pprof; this costs speed")
 	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "the longest that the whole run may take")
-	withAdmin := flag.Bool("admin", false, "measure what the Admin UI costs instead, in production mode; -clients is then 5,000 if it is not given")
-	flag.IntVar(&o.turns, "turns", 10, "with -admin, how often the servers take turns in a round")
+	chosen := make([]*bool, len(comparisons))
+	for i, c := range comparisons {
+		chosen[i] = flag.Bool(c.name, false, fmt.Sprintf("measure what this costs instead: %s; -clients is then %d if it is not given", c.title, c.clients))
+	}
+	flag.IntVar(&o.turns, "turns", 10, "with one of these, how often the servers take turns in a round")
 	role := flag.String("role", "", "used by the program when it runs itself: server or clients")
 	address := flag.String("address", "", "used by the program when it runs itself")
+	with := flag.String("with", "", "used by the program when it runs itself")
 	profile := flag.String("profile", "", "used by the program when it runs itself")
 	flag.Parse()
-	if *withAdmin && *role == "" && !given("clients") {
-		o.clients = 5_000
+	var wanted *comparison
+	for i, c := range comparisons {
+		if *chosen[i] {
+			wanted = c
+		}
+	}
+	if wanted != nil && !given("clients") {
+		o.clients = wanted.clients
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var err error
 	switch *role {
 	case "":
-		if *withAdmin {
-			err = (&bench{options: &o}).compareAdmin(ctx)
+		if wanted != nil {
+			err = (&bench{options: &o}).compareWith(ctx, wanted)
 		} else {
 			err = compare(ctx, &o)
 		}
 	case "server":
-		err = serve(ctx, *profile, *withAdmin)
+		err = serve(ctx, *profile, *with)
 	case "clients":
 		err = connect(*address)
 	default:

@@ -13,8 +13,8 @@ import (
 type contender struct {
 	name, title string
 	nodeJS      bool
-	// admin is for roombus with the Admin UI.
-	admin bool
+	// with is what roombus has that it could do without: "admin" for the Admin UI, "tracing" for 1 % of the traces.
+	with string
 }
 
 // Roombus comes first: it is compared with the other.
@@ -97,7 +97,7 @@ func (b *bench) with(ctx context.Context, c *contender, part string, f func(pair
 		if b.options.profiles != "" {
 			profile = filepath.Join(b.options.profiles, part+".cpu")
 		}
-		p.server, err = lab.StartSelf(ctx, c.name, "-role", "server", "-profile", profile, fmt.Sprint("-admin=", c.admin))
+		p.server, err = lab.StartSelf(ctx, c.name, "-role", "server", "-profile", profile, "-with", c.with)
 	}
 	if err != nil {
 		return err

@@ -11,12 +11,17 @@ import (
 	"strings"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"github.com/roombus/roombus/adapters/inmemory"
 	"github.com/roombus/roombus/adapters/socketio"
 	"github.com/roombus/roombus/adapters/socketio/admin"
 	"github.com/roombus/roombus/adapters/socketio/engineio"
 	"github.com/roombus/roombus/app"
 	"github.com/roombus/roombus/bench/lab"
+	"github.com/roombus/roombus/tracing"
+	"github.com/roombus/roombus/tracing/batch"
 )
 
 // What is broadcast, as it stands in a WebSocket message: 115 bytes, with a header 117. stampAt is where the time of the
@@ -43,13 +48,19 @@ type event struct {
 // serve is the process of this repository's server: its first line is its address; then it answers "memory" by resident kB,
 // "begin" at once, "broadcast n p" when n events are handed over, with pauses of p ms, and "cost" by the µs of CPU and of
 // time since begin. The node is alone, on the transport in memory, as the one of Node.js is.
-func serve(ctx context.Context, profile string, withAdmin bool) error {
-	transport := inmemory.New(inmemory.Config{}).Member()
-	node, err := app.NewNode(transport.Log(), transport.Channel(), nil, app.Config{})
+func serve(ctx context.Context, profile, with string) error {
+	tracer, err := newTracer(with)
 	if err != nil {
 		return err
 	}
-	io, err := socketio.NewServer(node, socketio.Config{Engine: engineio.Config{PingInterval: 10 * time.Minute}})
+	transport := inmemory.New(inmemory.Config{}).Member()
+	node, err := app.NewNode(tracer.Log(transport.Log()), tracer.Channel(transport.Channel()), nil, app.Config{Observer: tracer.Observer(nil)})
+	if err != nil {
+		return err
+	}
+	io, err := socketio.NewServer(node, socketio.Config{
+		Engine: engineio.Config{PingInterval: 10 * time.Minute}, Interceptor: tracer.Interceptor(),
+	})
 	if err != nil {
 		return err
 	}
@@ -60,7 +71,14 @@ func serve(ctx context.Context, profile string, withAdmin bool) error {
 		}
 		return nil // it was a handshake, and nothing more
 	})
-	if withAdmin {
+	socketio.OnAck(io, "sit", func(ctx context.Context, s *socketio.Socket, room string) (string, error) {
+		return room, s.Join(ctx, room)
+	})
+	socketio.OnAck(io, "say", func(ctx context.Context, s *socketio.Socket, m said) (string, error) {
+		_, err := s.To(m.Room).Emit(ctx, "said", m.Text)
+		return "ok", err
+	})
+	if with == "admin" {
 		if _, err := admin.New(io, admin.Config{NoAuth: true}); err != nil {
 			return err
 		}
@@ -77,6 +95,30 @@ func serve(ctx context.Context, profile string, withAdmin bool) error {
 	a := answers{io: io, profile: profile}
 	return lab.Obey(listener.Addr().String(), a.answer)
 }
+
+// said is a client's message to a room.
+type said struct {
+	Room string `json:"room"`
+	Text string `json:"text"`
+}
+
+// newTracer makes a tracer that records 1 % of the traces, exported to nobody, or one that is off.
+func newTracer(with string) (*tracing.Tracer, error) {
+	if with != "tracing" {
+		return tracing.New(tracing.Config{TracerProvider: noop.NewTracerProvider()})
+	}
+	return tracing.New(tracing.Config{
+		Node: "bench", Share: 0.01,
+		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(batch.NewProcessor(nowhere{}))),
+	})
+}
+
+// nowhere is an exporter that throws spans away.
+type nowhere struct{}
+
+func (nowhere) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { return nil }
+
+func (nowhere) Shutdown(context.Context) error { return nil }
 
 type answers struct {
 	io      *socketio.Server

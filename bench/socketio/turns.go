@@ -3,123 +3,184 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/roombus/roombus/bench/lab"
 )
 
-// What the Admin UI costs: servers with and without one, each with as many clients, take turns within the same minute,
-// a block of work at a time. A second server without it shows what the machine makes of two that are alike.
+// What something costs that a server can have or not: servers with and without it, each with as many clients, take turns
+// within the same minute, a block of work at a time. A second server without it shows what the machine makes of two that
+// are alike.
 
-// adminContenders are the server without the Admin UI, the same once more, and the one with it and a UI that is
-// connected, in production mode.
-var adminContenders = []contender{
-	{name: "without", title: "without"},
-	{name: "again", title: "without, again"},
-	{name: "with", title: "with, and a UI", admin: true},
+// comparison is what something costs.
+type comparison struct {
+	name, title string
+	clients     int // by default
+	// with is the server that has it, after the two that have it not.
+	with contender
+	// prepare is done when the clients of that one are connected; nil for nothing.
+	prepare func(pair) error
+	figures []figure
+	// block does a block of work and returns the figures of its server.
+	block func(*rig, *options) ([]float64, error)
+}
+
+// figure is something that is measured.
+type figure struct {
+	title  string
+	digits int
+}
+
+// contenders are the server without it, the same once more, and the one with it.
+func (c *comparison) contenders() []contender {
+	return []contender{{name: "without", title: "without"}, {name: "again", title: "without, again"}, c.with}
 }
 
 const (
-	// A block of work: broadcasts flat out, others at a pace (with pauses of so many ms), and handshakes.
+	// The Admin UI's block of work: broadcasts flat out, others at a pace (with pauses of so many ms), and handshakes.
 	adminBroadcasts = 200
 	adminPaced      = 20
 	adminPause      = 50
 	adminHandshakes = 1_000
+
+	// That of tracing.
+	tracedBroadcasts = 200
+	tracedEchoes     = 50_000
+	tracedMessages   = 20_000
 )
 
-// adminRows are what is measured.
-var adminRows = []string{
-	"µs CPU a delivery, flat out", fmt.Sprintf("µs CPU a delivery, %d broadcasts a second", 1000/adminPause), "µs CPU a handshake",
+var comparisons = []*comparison{
+	{
+		name: "admin", title: "Admin UI in production mode", clients: 5_000,
+		with:    contender{name: "with", title: "with, and a UI", with: "admin"},
+		prepare: func(p pair) error { return p.clients.Scan("admin") },
+		figures: []figure{
+			{"µs CPU a delivery, flat out", 2},
+			{fmt.Sprintf("µs CPU a delivery, %d broadcasts a second", 1000/adminPause), 2},
+			{"µs CPU a handshake", 2},
+		},
+		block: func(r *rig, o *options) ([]float64, error) {
+			var flatOut, paced, shaken cost
+			err := do(
+				r.broadcasts(&flatOut, adminBroadcasts, 0, o), r.broadcasts(&paced, adminPaced, adminPause, o),
+				r.work(&shaken, adminHandshakes, r.clientsAre(fmt.Sprint("handshakes ", adminHandshakes), new(float64))),
+			)
+			return []float64{flatOut.cpu, paced.cpu, shaken.cpu}, err
+		},
+	},
+	{
+		name: "tracing", title: "1 % of the traces", clients: 1_000,
+		with: contender{name: "with", title: "with", with: "tracing"},
+		figures: []figure{
+			{"deliveries a second, flat out", -3},
+			{fmt.Sprintf("acked events a second, %d clients", echoClients), -2},
+			{fmt.Sprintf("messages a second to rooms of %d, acked, %d clients", roomClients, echoClients), -2},
+			{"µs CPU a delivery, flat out", 2},
+			{"µs CPU an acked event", 1},
+			{"µs CPU an acked message to a room", 1},
+		},
+		block: func(r *rig, o *options) ([]float64, error) {
+			var flatOut, echo, say cost
+			var echoed, said float64 // µs, without the time to connect
+			err := do(
+				r.broadcasts(&flatOut, tracedBroadcasts, 0, o),
+				r.work(&echo, tracedEchoes, r.clientsAre(fmt.Sprint("echo ", tracedEchoes), &echoed)),
+				r.work(&say, tracedMessages, r.clientsAre(fmt.Sprint("say ", tracedMessages), &said)),
+			)
+			return []float64{flatOut.rate, tracedEchoes / echoed * 1e6, tracedMessages / said * 1e6, flatOut.cpu, echo.cpu, say.cpu}, err
+		},
+	},
 }
 
 // rig is a server that runs, with its clients.
 type rig struct {
 	pair
+
 	received int
 }
 
-// compareAdmin prints the medians of the blocks, and of the quotients of each turn.
-func (b *bench) compareAdmin(ctx context.Context) error {
-	o := b.options
-	// costs has, for each of adminRows, the µs of CPU of each contender, one a turn.
-	costs := make([][][]float64, len(adminRows))
-	for i := range costs {
-		costs[i] = make([][]float64, len(adminContenders))
+// cost is what a piece of work cost the server: in µs of CPU, and how many a second there were.
+type cost struct{ cpu, rate float64 }
+
+// work measures a piece of work that is done so many times.
+func (r *rig) work(c *cost, times int, what ...func() error) func() error {
+	return func() error {
+		var cpu, wall float64
+		err := do(r.serverIs("begin"), func() error { return do(what...) }, r.serverIs("cost", &cpu, &wall))
+		*c = cost{cpu / float64(times), float64(times) / wall * 1e6}
+		return err
 	}
-	for range o.rounds {
-		if err := b.adminRound(ctx, nil, costs); err != nil {
+}
+
+// broadcasts measures n broadcasts with pauses of so many ms.
+func (r *rig) broadcasts(c *cost, n, pause int, o *options) func() error {
+	return r.work(c, n*o.clients, r.serverIs(fmt.Sprintf("broadcast %d %d", n, pause)), func() error {
+		r.received += n * o.clients
+		return r.clients.Scan(fmt.Sprint("received ", r.received))
+	})
+}
+
+// compareWith prints the medians of the blocks, and of the quotients of each turn.
+func (b *bench) compareWith(ctx context.Context, c *comparison) error {
+	ctx, cancel := context.WithTimeout(ctx, b.options.limit)
+	defer cancel()
+	contenders := c.contenders()
+	// all has, for each figure, that of each contender, one a turn.
+	all := make([][][]float64, len(c.figures))
+	for i := range all {
+		all[i] = make([][]float64, len(contenders))
+	}
+	for range b.options.rounds {
+		if err := b.turns(ctx, c, contenders, nil, all); err != nil {
 			return err
 		}
 	}
-	fmt.Printf("| production mode, %d clients, %d turns | %s | %s | %s | again / without | with / without |\n| --- | --- | --- | --- | --- | --- |\n",
-		o.clients, o.rounds*o.turns, adminContenders[0].title, adminContenders[1].title, adminContenders[2].title)
-	for i, title := range adminRows {
-		fmt.Printf("| %s |", title)
-		for _, v := range costs[i] {
-			fmt.Printf(" %s |", lab.SpreadOf(v).Markdown(2))
+	fmt.Printf("| %s, %d clients, %d turns |", c.title, b.options.clients, b.options.rounds*b.options.turns)
+	for i := range contenders {
+		fmt.Printf(" %s |", contenders[i].title)
+	}
+	fmt.Printf(" again / without | with / without |\n| --- |%s\n", strings.Repeat(" --- |", len(contenders)+2))
+	for i, figure := range c.figures {
+		fmt.Printf("| %s |", figure.title)
+		for _, v := range all[i] {
+			fmt.Printf(" %s |", lab.SpreadOf(v).Markdown(figure.digits))
 		}
-		for _, other := range costs[i][1:] {
-			fmt.Printf(" %s |", lab.Ratios(other, costs[i][0]).Markdown(3))
+		for _, other := range all[i][1:] {
+			fmt.Printf(" %s |", lab.Ratios(other, all[i][0]).Markdown(3))
 		}
 		fmt.Println()
 	}
 	return nil
 }
 
-// adminRound starts the servers that do not run yet, one inside of the other, and then lets them take turns.
-func (b *bench) adminRound(ctx context.Context, running []*rig, costs [][][]float64) error {
-	if len(running) < len(adminContenders) {
-		return b.with(ctx, &adminContenders[len(running)], "admin", func(p pair) error {
+// turns starts the servers that do not run yet, one inside of the other, and then lets them take turns.
+func (b *bench) turns(ctx context.Context, c *comparison, contenders []contender, running []*rig, all [][][]float64) error {
+	if len(running) < len(contenders) {
+		return b.with(ctx, &contenders[len(running)], c.name, func(p pair) error {
 			if err := p.clients.Scan(fmt.Sprint("connect ", b.options.clients)); err != nil {
 				return err
 			}
-			if len(running) == len(adminContenders)-1 {
-				if err := p.clients.Scan("admin"); err != nil {
+			if len(running) == len(contenders)-1 && c.prepare != nil {
+				if err := c.prepare(p); err != nil {
 					return err
 				}
 			}
-			return b.adminRound(ctx, append(running, &rig{pair: p}), costs)
+			return b.turns(ctx, c, contenders, append(running, &rig{pair: p}), all)
 		})
 	}
 	for turn := range b.options.turns + 1 {
 		for i := range running {
 			at := (turn + i) % len(running) // another one begins each time
-			block, err := running[at].block(b.options)
+			block, err := c.block(running[at], b.options)
 			if err != nil {
-				return fmt.Errorf("%s: %w", adminContenders[at].title, err)
+				return fmt.Errorf("%s: %w", contenders[at].title, err)
 			}
-			for row := range block {
+			for i := range block {
 				if turn > 0 { // the first one warms up
-					costs[row][at] = append(costs[row][at], block[row])
+					all[i][at] = append(all[i][at], block[i])
 				}
 			}
 		}
 	}
 	return nil
-}
-
-// block does a block of work, and returns the µs of CPU of its server for each of adminRows.
-func (r *rig) block(o *options) (costs []float64, err error) {
-	work := func(times int, what ...func() error) func() error {
-		return func() error {
-			var cpu, wall float64
-			begin := func() error { return r.server.Scan("begin") }
-			end := func() error { return r.server.Scan("cost", &cpu, &wall) }
-			err := do(append(append([]func() error{begin}, what...), end)...)
-			costs = append(costs, cpu/float64(times))
-			return err
-		}
-	}
-	broadcasts := func(n, pause int) func() error {
-		return work(n*o.clients,
-			func() error { return r.server.Scan(fmt.Sprintf("broadcast %d %d", n, pause)) },
-			func() error {
-				r.received += n * o.clients
-				return r.clients.Scan(fmt.Sprint("received ", r.received))
-			})
-	}
-	var took float64
-	err = do(broadcasts(adminBroadcasts, 0), broadcasts(adminPaced, adminPause), work(adminHandshakes, func() error {
-		return r.clients.Scan(fmt.Sprint("handshakes ", adminHandshakes), &took)
-	}))
-	return costs, err
 }
