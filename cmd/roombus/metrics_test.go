@@ -40,6 +40,20 @@ func scrape(t *testing.T, url string) map[string]float64 {
 	return values
 }
 
+// delivered scrapes until so many messages have been delivered: their answers may come sooner than they are counted.
+func delivered(t *testing.T, url string, count float64) map[string]float64 {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		seen := scrape(t, url)
+		if seen["roombus_message_delivery_duration_seconds_count"] >= count {
+			return seen
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it is not shown that %v messages were delivered", count)
+		}
+	}
+}
+
 // measured starts a node with the endpoint, and returns its address.
 func measured(t *testing.T, flags ...string) (p *process, url string) {
 	t.Helper()
@@ -65,7 +79,7 @@ func TestPrometheusSeesTheCluster(t *testing.T) {
 	if got, err := client.Decode[answers](here.EmitWithAck(t.Context(), "ask", "secret-room")); err != nil || got.Count != 2 {
 		t.Fatalf("the answer is %+v, %v; want 2", got, err)
 	}
-	seen := scrape(t, urlA)
+	seen := delivered(t, urlA, 1)
 	for name, want := range map[string]float64{
 		`roombus_socket_count`: 1, `roombus_connection_count`: 1, `roombus_room_count`: 1, `roombus_node_count`: 2,
 		`roombus_request_ended_total{roombus_message_kind="broadcast",roombus_result="complete"}`:       1,
@@ -121,7 +135,7 @@ func TestTheDashboardNamesMetricsThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	there := make(map[string]bool)
-	for name := range scrape(t, url) {
+	for name := range delivered(t, url, 1) {
 		bare, _, _ := strings.Cut(name, "{")
 		there[bare] = true
 	}
