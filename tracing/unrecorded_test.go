@@ -274,3 +274,29 @@ func TestWhatIsNotRecordedAllocatesNothing(t *testing.T) {
 		t.Errorf("%q are recorded", got)
 	}
 }
+
+// told is an observer of deliveries behind a tracer's.
+type told struct{ deliveries []domain.Delivered }
+
+func (*told) Observe(context.Context, domain.Event) {}
+
+func (t *told) ObserveDelivery(_ context.Context, d domain.Delivered) {
+	t.deliveries = append(t.deliveries, d)
+}
+
+func TestTheNextObserverHearsOfDeliveries(t *testing.T) {
+	tracer, err := tracing.New(tracing.Config{TracerProvider: newRecorder().provider(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := new(told)
+	observer, ok := tracer.Observer(next).(ports.DeliveryObserver)
+	if !ok {
+		t.Fatal("the observer does not want to know of deliveries")
+	}
+	want := domain.Delivered{Namespace: "/", Kind: domain.KindBroadcast, Sockets: 3}
+	observer.ObserveDelivery(t.Context(), want)
+	if len(next.deliveries) != 1 || next.deliveries[0] != want {
+		t.Errorf("it was told %+v, want %+v", next.deliveries, want)
+	}
+}

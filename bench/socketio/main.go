@@ -52,7 +52,12 @@ func main() {
 	flag.Parse()
 	var wanted *comparison
 	for i, c := range comparisons {
-		if *chosen[i] {
+		switch {
+		case !*chosen[i]:
+		case wanted != nil:
+			fmt.Fprintf(os.Stderr, "socketio: -%s and -%s cannot be measured in one run; choose one\n", wanted.name, c.name)
+			os.Exit(2)
+		default:
 			wanted = c
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -124,6 +125,9 @@ func (r *rig) broadcasts(c *cost, n, pause int, o *options) func() error {
 func (b *bench) compareWith(ctx context.Context, c *comparison) error {
 	ctx, cancel := context.WithTimeout(ctx, b.options.limit)
 	defer cancel()
+	if o := b.options; o.rounds < 1 || o.turns < 1 || o.clients < 1 {
+		return errors.New("-rounds, -turns and -clients must be at least 1")
+	}
 	contenders := c.contenders()
 	// all has, for each figure, that of each contender, one a turn.
 	all := make([][][]float64, len(c.figures))
